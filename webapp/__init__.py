@@ -1,0 +1,1 @@
+"""Recado: campaigns by SMS, WhatsApp and voice through the SpeedMarket gateway."""
