@@ -1,0 +1,116 @@
+"""Lists, the people in them, and how they came in."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from webapp.core.db import Base, BigKey
+
+
+class ContactList(Base):
+    """A list of people under one name."""
+
+    __tablename__ = "contact_list"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(120), unique=True)
+    created_at: Mapped[datetime]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    archived_at: Mapped[datetime | None]
+    size: Mapped[int] = mapped_column(default=0)  # people in it; changed in the transaction that changes the rows
+
+    fields: Mapped[list["ListField"]] = relationship(order_by="ListField.position", back_populates="list")
+
+
+class ListField(Base):
+    """A column of a list beyond number and name; `key` is the placeholder's name."""
+
+    __tablename__ = "list_field"
+    __table_args__ = (UniqueConstraint("list_id", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("contact_list.id"))
+    key: Mapped[str] = mapped_column(String(60))  # folded: lower-case ASCII with _
+    label: Mapped[str] = mapped_column(String(120))  # the header as it stood in the file
+    kind: Mapped[str] = mapped_column(String(8), default="text")  # text | number | date
+    position: Mapped[int]
+
+    list: Mapped[ContactList] = relationship(back_populates="fields")
+
+
+class Contact(Base):
+    """One person in one list. The same number in two lists is the same person."""
+
+    __tablename__ = "contact"
+    __table_args__ = (
+        UniqueConstraint("list_id", "number"),
+        Index("ix_contact_number", "number"),
+        Index("ix_contact_list_id_id", "list_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("contact_list.id"))
+    number: Mapped[int] = mapped_column(BigInteger)  # E.164 digits
+    kind: Mapped[str] = mapped_column(String(8), default="mobile")  # mobile | landline (voice only) | foreign
+    name: Mapped[str] = mapped_column(String(200), default="")
+    name_key: Mapped[str] = mapped_column(String(200), default="")  # folded, for searching
+    fields: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("contact_import.id"), index=True)  # that brought them in
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Import(Base):
+    """One upload on its way into a list, from the stored file to the counts of its result."""
+
+    __tablename__ = "contact_import"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int | None] = mapped_column(ForeignKey("contact_list.id"))
+    new_list_name: Mapped[str | None] = mapped_column(String(120))
+    state: Mapped[str] = mapped_column(String(12))  # uploaded | checking | ready | importing | done | failed | undone
+    filename: Mapped[str] = mapped_column(String(200))
+    path: Mapped[str] = mapped_column(String(300))  # below the instance folder
+    format: Mapped[str] = mapped_column(String(8))  # csv | xlsx | ods
+    encoding: Mapped[str | None] = mapped_column(String(20))
+    delimiter: Mapped[str | None] = mapped_column(String(4))
+    has_header: Mapped[bool] = mapped_column(default=True)
+    mapping: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    total_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    done_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    rows: Mapped[int] = mapped_column(default=0)
+    imported: Mapped[int] = mapped_column(default=0)
+    created: Mapped[int] = mapped_column(default=0)  # of the imported, those new to the list
+    duplicates: Mapped[int] = mapped_column(default=0)
+    rejected: Mapped[int] = mapped_column(default=0)
+    suppressed: Mapped[int] = mapped_column(default=0)
+    landlines: Mapped[int] = mapped_column(default=0)
+    repaired: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # repair → how many
+    basis: Mapped[str] = mapped_column(String(20), default="not_stated")  # LGPD: consent, contract, interest, …
+    source: Mapped[str] = mapped_column(String(300), default="")
+    consent_date: Mapped[date | None]
+    created_at: Mapped[datetime]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]  # a worker is at it until then
+    error: Mapped[str | None] = mapped_column(Text)  # msgid of the sentence for the person
+    error_values: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+class ImportFault(Base):
+    """A row that could not be used, as it stood, with its reason."""
+
+    __tablename__ = "import_fault"
+    __table_args__ = (Index("ix_import_fault_import_id_line", "import_id", "line"),)
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    import_id: Mapped[int] = mapped_column(ForeignKey("contact_import.id"))
+    line: Mapped[int]  # as a spreadsheet counts it, the header being 1
+    column: Mapped[str] = mapped_column(String(120))
+    value: Mapped[str] = mapped_column(String(300))
+    reason: Mapped[str] = mapped_column(String(40))  # key of the reasons in `contacts.faults`
+    row: Mapped[list[Any]] = mapped_column(JSON)
+    mended_at: Mapped[datetime | None]

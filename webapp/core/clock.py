@@ -1,0 +1,48 @@
+"""The time. Everything stored is UTC and naive (SQLite keeps no zone); everything shown has one."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+GATEWAY_ZONE = timezone(timedelta(hours=-3))  # the gateway states no zone for its dates; Brasília is what is seen
+
+
+def now() -> datetime:
+    """This moment as naive UTC, the form in which every column holds time."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def naive(moment: datetime) -> datetime:
+    """An aware moment as naive UTC, for a column."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def aware(moment: datetime) -> datetime:
+    """A column's naive UTC as an aware moment."""
+    return moment.replace(tzinfo=UTC)
+
+
+def zone(name: str) -> ZoneInfo:
+    """The IANA zone of that name; ValueError with the name when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone called {name!r}") from error
+
+
+def local_to_utc(wall: datetime, zone_name: str) -> datetime:
+    """A wall-clock time in a zone as an aware UTC moment.
+
+    A time that summer time skips becomes the next valid minute; one that it doubles means the first.
+    """
+    tz = zone(zone_name)
+    moment = wall.replace(tzinfo=tz, fold=0)
+    utc = moment.astimezone(UTC)
+    if utc.astimezone(tz).replace(tzinfo=None) == wall:
+        return utc
+    gap_end = wall
+    for _ in range(24 * 60):  # no zone ever skipped more than a day
+        gap_end += timedelta(minutes=1)
+        candidate = gap_end.replace(tzinfo=tz, fold=0).astimezone(UTC)
+        if candidate.astimezone(tz).replace(tzinfo=None) == gap_end:
+            return candidate
+    return utc

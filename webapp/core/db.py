@@ -1,0 +1,126 @@
+"""The database: one engine, two kinds of transaction, on SQLite and PostgreSQL alike.
+
+`reading()` never writes. `writing()` is the one transaction of an edge (view, hook, job, command): it commits at the end,
+and on SQLite takes the write lock at once (a deferred read-then-write meets "database is locked" under load).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from time import sleep
+from typing import Any, TypeVar
+
+from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, create_engine, event, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from webapp.core import clock
+
+BigKey = BigInteger().with_variant(Integer, "sqlite")
+T = TypeVar("T")
+
+BUSY_SECONDS = 30
+DEADLOCK_TRIES = 5
+
+
+class Base(DeclarativeBase):
+    """Every table's base; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Database:
+    """The engine of one installation and the transactions on it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            path = url.removeprefix("sqlite:///")
+            if path and path != ":memory:":
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=16, max_overflow=64)
+            event.listen(self.engine, "connect", _open_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = create_engine(url, pool_pre_ping=True, pool_size=16, max_overflow=32)
+            event.listen(self.engine, "begin", _begin_postgres)
+        self._durable = self.engine.execution_options(recado_write=True, recado_durable=True)
+        self._quick = self.engine.execution_options(recado_write=True, recado_durable=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session on one snapshot; whatever it changes is thrown away."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Session]:
+        """One transaction, committed at the end, rolled back by any exception.
+
+        `durable=False` lets the last moments be lost with the machine's power (chunks that can be redone).
+        """
+        bind: Engine = self._durable if durable else self._quick
+        with Session(bind, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def retrying(self, work: Callable[[Session], T], *, durable: bool = True) -> T:
+        """`work` in a transaction of its own, again from the start where the database chose it as a deadlock's victim."""
+        for attempt in range(1, DEADLOCK_TRIES + 1):
+            try:
+                with self.writing(durable=durable) as session:
+                    return work(session)
+            except OperationalError as error:
+                code = getattr(error.orig, "sqlstate", None)
+                if attempt == DEADLOCK_TRIES or code not in {"40P01", "40001"}:
+                    raise
+                sleep(0.02 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _open_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA cache_size=-65536")
+    cursor.execute("PRAGMA temp_store=MEMORY")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("recado_write"):
+        level = "FULL" if options.get("recado_durable") else "NORMAL"
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_postgres(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("recado_write") and not options.get("recado_durable"):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+
+
+def moment(session: Session) -> datetime:
+    """Now by the clock that leases are kept by: the server's on PostgreSQL, this machine's on SQLite. Naive UTC."""
+    if session.get_bind().dialect.name == "postgresql":
+        found: datetime = session.execute(text("SELECT clock_timestamp() AT TIME ZONE 'utc'")).scalar_one()
+        return found
+    return clock.now()

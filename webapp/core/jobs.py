@@ -1,0 +1,128 @@
+"""Background jobs. Huey carries the wake-up; the row it names carries the truth.
+
+A queue that acknowledges nothing loses the task in hand when its process is killed. So every job is a row with a state
+and a lease of its own, the queued call only says "look at row 7 now", and a periodic sweep says it again where nobody
+came: a job must be safe to run twice.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from huey import PostgresHuey, SqliteHuey
+from huey.api import Huey
+from sqlalchemy import String, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.core.db import Base, Database, moment
+
+log = structlog.get_logger(__name__)
+
+
+class Tick(Base):
+    """When each periodic task is due; a conditional UPDATE decides which worker runs it."""
+
+    __tablename__ = "tick"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    due_at: Mapped[datetime]
+    ran_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """A task that some worker runs every `seconds`; at most one runs it at a time, for `lease` seconds at the most."""
+
+    name: str
+    seconds: float
+    run: Callable[[], object]
+    lease: float = 300.0
+
+
+class Jobs:
+    """The queue of one installation: `add` names a job's function once, `start` asks for a run of it."""
+
+    def __init__(self, url: str, *, immediate: bool = False) -> None:
+        self._functions: dict[str, Callable[..., object]] = {}
+        self.periodic: list[Periodic] = []
+        self.huey = _queue(url, immediate)
+        self._task = self.huey.task(name="recado.run")(self._run)
+
+    def add(self, name: str, function: Callable[..., object]) -> None:
+        """Register a job. Its arguments must be plain values (ids), as they travel through the queue."""
+        self._functions[name] = function
+
+    def every(self, name: str, seconds: float, run: Callable[[], object], *, lease: float = 300.0) -> None:
+        """Register a periodic task."""
+        self.periodic.append(Periodic(name, seconds, run, lease))
+
+    def start(self, name: str, *args: int | str) -> None:
+        """Ask for a run of a job, after the transaction that wrote its row; a sweep repeats what gets lost here."""
+        if name not in self._functions:
+            raise KeyError(name)
+        self._task(name, *args)
+
+    def _run(self, name: str, *args: int | str) -> None:
+        try:
+            self._functions[name](*args)
+        except Exception:
+            log.exception("job failed", job=name, arguments=args)
+            raise
+
+
+def _queue(url: str, immediate: bool) -> Huey:
+    options: dict[str, Any] = {"results": False, "immediate": immediate}
+    if url.startswith("sqlite:///"):
+        return SqliteHuey("recado", filename=url.removeprefix("sqlite:///"), timeout=30, **options)
+    return PostgresHuey("recado", dsn=url.replace("+psycopg", "", 1), **options)
+
+
+class Ticker(threading.Thread):
+    """Runs the periodic tasks that are due, each by one worker of all."""
+
+    def __init__(self, db: Database, tasks: list[Periodic], *, step: float = 0.5) -> None:
+        super().__init__(name="ticker", daemon=True)
+        self.db, self.tasks, self.step = db, tasks, step
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until `stopping` is set. A task that fails is logged and comes again at its next time."""
+        while not self.stopping.is_set():
+            for task in self.tasks:
+                if not self.stopping.is_set():
+                    self.run_if_due(task)
+            self.stopping.wait(self.step)
+
+    def run_if_due(self, task: Periodic) -> bool:
+        """Claim the task where it is due, run it, and set its next time. True where it ran here."""
+        try:
+            if not self._claim(task):
+                return False
+            task.run()
+        except Exception:
+            log.exception("periodic task failed", task=task.name)
+        with self.db.writing(durable=False) as session:
+            now = moment(session)
+            session.execute(
+                update(Tick).where(Tick.name == task.name).values(due_at=now + timedelta(seconds=task.seconds), ran_at=now)
+            )
+        return True
+
+    def _claim(self, task: Periodic) -> bool:
+        with self.db.reading() as session:
+            due = session.scalar(select(Tick.due_at).where(Tick.name == task.name))
+            if due is not None and due > moment(session):
+                return False
+        with self.db.writing(durable=False) as session:
+            now = moment(session)
+            taken_until = now + timedelta(seconds=task.lease)
+            if session.get(Tick, task.name) is None:
+                session.add(Tick(name=task.name, due_at=taken_until))
+                return True
+            claimed = session.execute(
+                update(Tick).where(Tick.name == task.name, Tick.due_at <= now).values(due_at=taken_until)
+            )
+            return claimed.rowcount == 1  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,115 @@
+"""What people answer: raw, understood, and as conversations that colleagues work on."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.core.db import Base, BigKey
+
+
+class RawInbound(Base):
+    """What the gateway handed us, byte for byte, committed before it is read: it may never be handed out again."""
+
+    __tablename__ = "raw_inbound"
+    __table_args__ = (Index("ix_raw_inbound_open", "read_at", "id"),)
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    source: Mapped[str] = mapped_column(String(10))  # callback | mo_new | mo
+    body: Mapped[bytes] = mapped_column(LargeBinary)  # the query string or the answer's body
+    received_at: Mapped[datetime]
+    read_at: Mapped[datetime | None]
+    problem: Mapped[str | None] = mapped_column(String(200))  # kept and shown where it could not be understood
+
+
+class Conversation(Base):
+    """Everything with one person. One person is one number, however it was spelled."""
+
+    __tablename__ = "conversation"
+    __table_args__ = (Index("ix_conversation_state_last_at", "state", "last_at"),)
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    state: Mapped[str] = mapped_column(String(8), default="open")  # open | closed
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    unread: Mapped[int] = mapped_column(default=0)  # replies nobody has opened
+    name: Mapped[str] = mapped_column(String(200), default="")
+    channel_type: Mapped[int | None]  # service type of the last exchange: answers go out by the same kind
+    snippet: Mapped[str] = mapped_column(String(160), default="")
+    version: Mapped[int] = mapped_column(default=0)  # counts every change, for live boxes
+    opened_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    last_inbound_at: Mapped[datetime | None]
+    first_answer_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class Inbound(Base):
+    """One reply, once, by however many ways it came."""
+
+    __tablename__ = "inbound"
+    __table_args__ = (
+        UniqueConstraint("number", "text_key", "second"),
+        Index("ix_inbound_number_at", "number", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)  # E.164 digits, or the digits as they came
+    number_raw: Mapped[str] = mapped_column(String(40))
+    text: Mapped[str] = mapped_column(Text)
+    text_key: Mapped[str] = mapped_column(String(64))  # hash of the trimmed NFC text
+    second: Mapped[int] = mapped_column(BigInteger)  # the gateway's moment in epoch seconds
+    at: Mapped[datetime] = mapped_column(index=True)  # the gateway's moment, or ours where it gave none
+    received_at: Mapped[datetime]  # ours
+    source: Mapped[str] = mapped_column(String(10))
+    raw_id: Mapped[int | None] = mapped_column(ForeignKey("raw_inbound.id"))
+    gateway_id: Mapped[str | None] = mapped_column(String(40))
+    reference: Mapped[str | None] = mapped_column(String(60))
+    message_id: Mapped[int | None] = mapped_column(BigInteger, index=True)  # of ours, which it answers
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
+    type: Mapped[int | None]
+    carrier: Mapped[str | None] = mapped_column(String(60))
+    opted_out: Mapped[bool] = mapped_column(default=False)  # the whole message was an opt-out word
+    suspect: Mapped[bool] = mapped_column(default=False)  # reads like one; a person decides
+
+
+class Note(Base):
+    """What colleagues write to each other beside a conversation; the person never sees it."""
+
+    __tablename__ = "note"
+    __table_args__ = (Index("ix_note_number_at", "number", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(ForeignKey("conversation.number"))
+    at: Mapped[datetime]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Draft(Base):
+    """What somebody has typed and not sent."""
+
+    __tablename__ = "draft"
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+
+
+class CannedReply(Base):
+    """An answer kept for use again."""
+
+    __tablename__ = "canned_reply"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(String(80), unique=True)
+    text: Mapped[str] = mapped_column(Text)
+
+
+class InboxVersion(Base):
+    """One row: a number that counts every change of the inbox, so that live boxes ask one integer."""
+
+    __tablename__ = "inbox_version"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger, default=0)

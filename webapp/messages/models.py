@@ -1,0 +1,185 @@
+"""The outbox: runs, batches, messages, receipts, and the counters that change with them."""
+
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.core.db import Base, BigKey
+
+
+class KeyCounter(Base):
+    """The one counter that gives message keys; holes are allowed, repeats are not."""
+
+    __tablename__ = "key_counter"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+
+
+class Run(Base):
+    """One launch: a campaign's, a reply's or a test's. Everything that sending needs to know of it."""
+
+    __tablename__ = "run"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))  # campaign | reply | test
+    name: Mapped[str] = mapped_column(String(120))
+    type: Mapped[int]  # service type of the gateway
+    text: Mapped[str] = mapped_column(Text)  # what rows without a text of their own say (or the media's URL)
+    caption: Mapped[str] = mapped_column(Text, default="")
+    token: Mapped[str] = mapped_column(String(5))  # random part of its references
+    state: Mapped[str] = mapped_column(String(10), index=True)  # states.RunState
+    pause_reason: Mapped[str | None] = mapped_column(String(20))  # "person", or what stopped it: "080", "refusals", …
+    priority: Mapped[int] = mapped_column(default=10)  # smaller goes first: replies and tests 0
+    served: Mapped[int] = mapped_column(BigInteger, default=0)  # turn of its last batch, for round-robin
+    first_key: Mapped[int] = mapped_column(BigInteger)
+    last_key: Mapped[int] = mapped_column(BigInteger)
+    launched_keys: Mapped[int] = mapped_column(BigInteger, default=0)  # rows written so far, while launching
+    not_before: Mapped[datetime]  # undo, or the schedule less the hand-over time
+    deliver_at: Mapped[datetime | None]  # the schedule that travels to the gateway
+    deliver_zone: Mapped[str | None] = mapped_column(String(64))
+    valid_until: Mapped[datetime | None]
+    ignores_window: Mapped[bool] = mapped_column(default=False)
+    canary: Mapped[bool] = mapped_column(default=False)
+    total: Mapped[int] = mapped_column(default=0)  # everyone of the audience
+    forecast: Mapped[int] = mapped_column(BigInteger, default=0)  # credits
+    created_at: Mapped[datetime]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    finished_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+
+
+class Batch(Base):
+    """A range of keys that leaves in one call."""
+
+    __tablename__ = "batch"
+    __table_args__ = (
+        Index("ix_batch_state_not_before", "state", "not_before"),
+        Index("ix_batch_first_key", "first_key", unique=True),
+        Index("ix_batch_run_id_state", "run_id", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    first_key: Mapped[int] = mapped_column(BigInteger)
+    last_key: Mapped[int] = mapped_column(BigInteger)
+    pending: Mapped[int]  # rows of it that are still pending
+    state: Mapped[str] = mapped_column(String(8))  # states.BatchState
+    not_before: Mapped[datetime]  # the window's opening, the schedule, or a wait before trying again
+    lease_until: Mapped[datetime | None]  # while sending
+    attempts: Mapped[int] = mapped_column(default=0)
+    settle_at: Mapped[datetime | None]  # while unknown: no look-up's "never heard of it" counts before
+    unknown_since: Mapped[datetime | None]
+    looks: Mapped[int] = mapped_column(default=0)  # look-ups that counted and found nothing more
+    scheduled: Mapped[bool] = mapped_column(default=False)  # this attempt travelled with a schedule
+    problem: Mapped[str | None] = mapped_column(String(60))  # the last thing that went wrong, or why it is held
+
+
+class Message(Base):
+    """One message to one person. Rows without a run were sent by other systems on the account."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        UniqueConstraint("run_id", "number"),
+        Index("ix_message_run_id_id", "run_id", "id"),
+        Index("ix_message_number_id", "number", "id"),
+        Index("ix_message_at_id", "at", "id"),
+        Index("ix_message_outside", "gateway_id", unique=True, sqlite_where=text("run_id IS NULL"),
+              postgresql_where=text("run_id IS NULL")),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    number: Mapped[int] = mapped_column(BigInteger)
+    type: Mapped[int | None]
+    text: Mapped[str | None] = mapped_column(Text)  # None: the run's text
+    state: Mapped[str] = mapped_column(String(10))  # states.RowState
+    reason: Mapped[str | None] = mapped_column(String(20))  # response code of a refusal, or why it was left out
+    at: Mapped[datetime]  # when it was accepted; until then when it was launched
+    gateway_id: Mapped[str | None] = mapped_column(String(40))
+    status: Mapped[str | None] = mapped_column(String(8))  # highest heard, the gateway's code
+    status_at: Mapped[datetime | None]
+    carrier: Mapped[str | None] = mapped_column(String(60))
+    credits: Mapped[int | None]  # debited by the gateway
+    reference: Mapped[str | None] = mapped_column(String(60))  # only of rows without a run: theirs, not ours
+
+
+class Receipt(Base):
+    """What we heard of a message's status: every callback, and every poll that told something new."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (Index("ix_receipt_message_id_id", "message_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    message_id: Mapped[int | None] = mapped_column(BigInteger)  # None: a reference that is not ours
+    heard_at: Mapped[datetime] = mapped_column(index=True)
+    source: Mapped[str] = mapped_column(String(10))  # callback | mt_id | mt_date
+    raw: Mapped[str | None] = mapped_column(Text)  # the query string, for callbacks
+    reference: Mapped[str | None] = mapped_column(String(60))
+    gateway_id: Mapped[str | None] = mapped_column(String(40))
+    status: Mapped[str | None] = mapped_column(String(8))
+    status_at: Mapped[datetime | None]
+    carrier: Mapped[str | None] = mapped_column(String(60))
+    problem: Mapped[str | None] = mapped_column(String(40))  # "unknown reference", "odd date", …
+
+
+class RunCount(Base):
+    """How many rows of a run stand where, and what they cost. `carrier` and `status` are '' where there is none."""
+
+    __tablename__ = "run_count"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(String(10), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(20), primary_key=True)
+    status: Mapped[str] = mapped_column(String(8), primary_key=True)
+    carrier: Mapped[str] = mapped_column(String(60), primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger)
+    credits: Mapped[int] = mapped_column(BigInteger)
+
+
+class DayCount(Base):
+    """How many accepted messages of a day (of the installation's zone) stand where, whichever run they are of."""
+
+    __tablename__ = "day_count"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    hour: Mapped[int] = mapped_column(primary_key=True)
+    type: Mapped[int] = mapped_column(primary_key=True)
+    carrier: Mapped[str] = mapped_column(String(60), primary_key=True)
+    status: Mapped[str] = mapped_column(String(8), primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger)
+    credits: Mapped[int] = mapped_column(BigInteger)
+
+
+class Dispatch(Base):
+    """One row (id 1) that every claim locks: concurrency and rate hold over all workers by it."""
+
+    __tablename__ = "dispatch"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    turn: Mapped[int] = mapped_column(BigInteger, default=0)
+    free_at: Mapped[datetime | None]  # the rate allows the next batch from then on
+
+
+class Cursor(Base):
+    """How far a sweep of the gateway's look-ups has come."""
+
+    __tablename__ = "cursor"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    until: Mapped[datetime | None]
+    ran_at: Mapped[datetime | None]
+    rows: Mapped[int] = mapped_column(default=0)
+    differences: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[str | None] = mapped_column(String(200))
+
+
+class WorkerSeen(Base):
+    """A worker that is alive, or was."""
+
+    __tablename__ = "worker_seen"
+
+    id: Mapped[str] = mapped_column(String(80), primary_key=True)  # host:pid:random
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(index=True)
