@@ -86,6 +86,11 @@ class Database:
                 sleep(0.02 * 2**attempt)
         raise AssertionError("unreachable")
 
+    @property
+    def durable_engine(self) -> Engine:
+        """The engine whose transactions are writing ones, for migrations."""
+        return self._durable
+
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()

@@ -107,7 +107,9 @@ class Ticker(threading.Thread):
         with self.db.writing(durable=False) as session:
             now = moment(session)
             session.execute(
-                update(Tick).where(Tick.name == task.name).values(due_at=now + timedelta(seconds=task.seconds), ran_at=now)
+                update(Tick)
+                .where(Tick.name == task.name)
+                .values(due_at=now + timedelta(seconds=task.seconds), ran_at=now)
             )
         return True
 

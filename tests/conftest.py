@@ -1,0 +1,110 @@
+"""What every test may use: an installation of its own on SQLite (or PostgreSQL), and its people signed in."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests import make
+from webapp import create_app, make_services, migrate
+from webapp.core import settings as settings_module
+from webapp.core.settings import Settings
+from webapp.core.web import Services
+
+IN_CI = bool(os.environ.get("CI"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long forms of crash and scale tests")
+    parser.addoption("--kills", type=int, default=0, help="how many kills the long crash test makes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    for item in items:
+        if "long" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="long form: run with --long"))
+
+
+@pytest.fixture(scope="session")
+def template_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty migrated SQLite file, copied for each test: migrating once is enough."""
+    folder = tmp_path_factory.mktemp("template")
+    settings = settings_module.load({}, instance=folder)
+    services = make_services(settings)
+    migrate.upgrade(services.db)
+    with services.db.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    services.db.dispose()
+    return folder / "recado.db"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of an installation without a gateway; override it in a module for other ones."""
+    return settings_module.load({}, instance=tmp_path / "instance", secret_key="a secret for tests only")
+
+
+@pytest.fixture
+def services(settings: Settings, template_database: Path) -> Iterator[Services]:
+    """The installation's services over a migrated database; jobs run at once, in the caller."""
+    if settings.sqlite_path is not None and not settings.sqlite_path.exists():
+        settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(template_database, settings.sqlite_path)
+    made = make_services(settings, immediate_jobs=True)
+    yield made
+    made.db.dispose()
+
+
+@pytest.fixture
+def app(services: Services) -> Flask:
+    """The web application."""
+    app = create_app(services.settings, services)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, PROPAGATE_EXCEPTIONS=False)
+    return app
+
+
+SignIn = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def signed_in(app: Flask, services: Services) -> SignIn:
+    """`signed_in("marketing")` is a browser of somebody with that role (pt-BR; `locale="en"` for English)."""
+
+    def sign_in(role: str = "admin", *, locale: str = "pt_BR") -> FlaskClient:
+        token = make.signed_in_person(services.db, role, locale=locale)
+        client = app.test_client()
+        with client.session_transaction() as cookie:
+            cookie["_user_id"] = token
+            cookie["_fresh"] = True
+        return client
+
+    return sign_in
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of the tests' own; its URL without a database name. Skips where there are no binaries."""
+    from tests.postgres import PostgresMissing, running_server
+
+    try:
+        with running_server() as url:
+            yield url
+    except PostgresMissing as missing:
+        if IN_CI:
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A new, empty PostgreSQL database."""
+    from tests.postgres import new_database
+
+    with new_database(postgres_server) as url:
+        yield url

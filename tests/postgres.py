@@ -1,0 +1,78 @@
+"""A throw-away PostgreSQL server. Debian keeps the binaries out of PATH, and `initdb` refuses root."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+
+class PostgresMissing(Exception):
+    """No server binaries here."""
+
+
+def _binaries() -> Path:
+    for tool in ("initdb",):
+        config = shutil.which("pg_config")
+        if config:
+            folder = Path(
+                subprocess.run([config, "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
+            )
+            if (folder / tool).exists():
+                return folder
+        found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{tool}"))
+        if found:
+            return found[-1].parent
+    raise PostgresMissing("PostgreSQL's server binaries are missing: install the package postgresql to run these tests")
+
+
+def _as_server(command: list[str]) -> list[str]:
+    return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
+
+
+@contextmanager
+def running_server() -> Iterator[str]:
+    """Start a server on a Unix socket of its own; ends with the block."""
+    binaries = _binaries()
+    folder = Path(tempfile.mkdtemp(prefix="recado-pg-", dir="/tmp"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    data = folder / "data"
+    try:
+        subprocess.run(
+            _as_server([str(binaries / "initdb"), "-D", str(data), "-U", "recado", "-A", "trust", "-E", "UTF8", "--no-sync"]),
+            check=True, capture_output=True, cwd="/tmp",
+        )  # fmt: skip
+        options = f"-k {folder} -c listen_addresses='' -c max_connections=200 -c shared_buffers=128MB"
+        control = [str(binaries / "pg_ctl"), "-D", str(data), "-w"]
+        subprocess.run(
+            _as_server([*control, "-l", str(folder / "log"), "-o", options, "start"]),
+            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/tmp",
+        )  # fmt: skip
+        try:
+            yield f"postgresql+psycopg://recado@/{{name}}?host={folder}"
+        finally:
+            subprocess.run(
+                _as_server([*control, "-m", "immediate", "stop"]), check=False, capture_output=True, cwd="/tmp"
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """An empty database on the server, dropped afterwards."""
+    name = "t" + secrets.token_hex(6)
+    admin = server.format(name="postgres").replace("+psycopg", "")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield server.format(name=name)
+    finally:
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,63 @@
+"""How values look on a page: numbers, moments and phone numbers in the reader's language and zone."""
+
+from datetime import date, datetime
+
+from flask import Flask
+from flask_babel import format_date, format_datetime, format_decimal, format_percent, format_timedelta, gettext
+from markupsafe import Markup
+
+from webapp.core import clock, phone
+
+NOTHING = "—"
+
+
+def number(value: float | None) -> str:
+    """1234567 → 1.234.567; nothing → a dash."""
+    return NOTHING if value is None else str(format_decimal(value))
+
+
+def percent(value: float | None) -> str:
+    """0.804 → 80,4%; nothing → a dash."""
+    return NOTHING if value is None else str(format_percent(value, format="#,##0.#%"))
+
+
+def when(value: datetime | None, form: str = "dd/MM/yyyy HH:mm") -> Markup | str:
+    """A column's moment as a `<time>` in the reader's zone; nothing → a dash."""
+    if value is None:
+        return NOTHING
+    moment = clock.aware(value) if value.tzinfo is None else value
+    shown = format_datetime(moment, form)
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), shown)
+
+
+def day(value: date | None, form: str = "dd/MM/yyyy") -> str:
+    """A calendar date; nothing → a dash."""
+    return NOTHING if value is None else str(format_date(value, form))
+
+
+def ago(value: datetime | None) -> Markup | str:
+    """'3 minutes ago', with the exact moment in `datetime` for the page's script and for those who hover."""
+    if value is None:
+        return NOTHING
+    moment = clock.aware(value) if value.tzinfo is None else value
+    seconds = clock.aware(clock.now()) - moment
+    words = gettext("just now") if abs(seconds.total_seconds()) < 5 else format_timedelta(-seconds, add_direction=True)
+    return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
+        moment.isoformat(timespec="seconds"), format_datetime(moment, "dd/MM/yyyy HH:mm:ss"), words
+    )
+
+
+def init_app(app: Flask) -> None:
+    """Register the filters by their names."""
+    app.jinja_env.filters.update(
+        number=number,
+        percent=percent,
+        when=when,
+        day=day,
+        ago=ago,
+        phone=phone.display,
+        masked=phone.mask,
+    )
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["now"] = clock.now

@@ -1,0 +1,45 @@
+"""The schema's version: `recado db upgrade`, and the check that refuses to serve an old one."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from webapp.core.db import Database
+
+FOLDER = Path(__file__).parent / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    return config
+
+
+def head() -> str:
+    """The newest revision that this code knows."""
+    found = ScriptDirectory.from_config(_config()).get_current_head()
+    assert found is not None
+    return found
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision that the database is at; None for an empty one."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_current(db: Database) -> bool:
+    """Whether the database has the schema that this code needs."""
+    with db.engine.connect() as connection:
+        return revision(connection) == head()
+
+
+def upgrade(db: Database) -> None:
+    """Create or migrate the database."""
+    config = _config()
+    with db.durable_engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
