@@ -1,0 +1,284 @@
+"""The outbox: launches become rows and batches here, and everything a person does to them before they leave.
+
+A row is written and committed with its key before any call that may send it; its reference decodes to that key.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from webapp.core import clock
+from webapp.messages import counters
+from webapp.messages.models import Batch, KeyCounter, Message, Run
+from webapp.messages.reference import new_token
+from webapp.messages.states import OPEN_BATCHES, BatchState, RowState, RunState, is_over
+
+SINGLE_PRIORITY = 0  # replies and tests leave before campaigns
+_WRITTEN = ("id", "run_id", "number", "type", "text", "state", "reason", "at")
+
+
+class NewMessage(NamedTuple):
+    """One person of a launch. `not_before` is naive UTC (None: the run's own); `left_out` is a reason of `REASONS`."""
+
+    number: int
+    text: str | None = None
+    not_before: datetime | None = None
+    left_out: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What a cancel did: messages stopped here, and messages that had left (or may have)."""
+
+    stopped: int
+    left: int
+
+
+def reserve_keys(session: Session, count: int) -> int:
+    """The first of `count` contiguous keys that nobody else gets."""
+    table = KeyCounter.__table__
+    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = make(table).values(name="message", value=count)
+    after: int = session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"], set_={"value": table.c.value + statement.excluded.value}
+        ).returning(table.c.value)
+    ).scalar_one()
+    return after - count + 1
+
+
+def open_run(
+    session: Session,
+    *,
+    kind: str,
+    name: str,
+    type: int,
+    text: str,
+    total: int,
+    not_before: datetime,
+    caption: str = "",
+    deliver_at: datetime | None = None,
+    deliver_zone: str | None = None,
+    valid_until: datetime | None = None,
+    ignores_window: bool = False,
+    canary: bool = False,
+    priority: int = 10,
+    created_by: int | None = None,
+    forecast: int = 0,
+) -> Run:
+    """A launch of `total` people with its keys reserved, in the state *launching*. Times are naive UTC."""
+    first = reserve_keys(session, max(total, 1))
+    run = Run(
+        kind=kind, name=name, type=type, text=text, caption=caption, token=new_token(), state=RunState.LAUNCHING,
+        priority=priority, served=0, first_key=first, last_key=first + max(total, 1) - 1, launched_keys=0,
+        not_before=not_before, deliver_at=deliver_at, deliver_zone=deliver_zone, valid_until=valid_until,
+        ignores_window=ignores_window, canary=canary, total=total, forecast=forecast, created_at=clock.now(),
+        created_by=created_by,
+    )  # fmt: skip
+    session.add(run)
+    session.flush()
+    return run
+
+
+def write_chunk(session: Session, run: Run, rows: Sequence[NewMessage], batch_size: int) -> int:
+    """Write the next rows of a launch with their batches; returns how many were new.
+
+    `run.launched_keys` moves by `len(rows)` in the same transaction, so a launch that was killed goes on with the next
+    row. A number that the run has already leaves a hole.
+    """
+    start = run.first_key + run.launched_keys
+    if start + len(rows) - 1 > run.last_key:
+        raise ValueError(f"run {run.id} reserved {run.last_key - run.first_key + 1} keys, more rows were offered")
+    now = clock.now()
+    values = [
+        {
+            "id": start + place, "run_id": run.id, "number": row.number, "type": run.type, "text": row.text,
+            "state": RowState.SUPPRESSED if row.left_out else RowState.PENDING, "reason": row.left_out, "at": now,
+        }
+        for place, row in enumerate(rows)
+    ]  # fmt: skip
+    written = _insert_new(session, run.id, values)
+    changes = counters.Changes()
+    for (state, reason), group in groupby(sorted((v["state"], v["reason"] or "") for v in written)):
+        changes.add(counters.Place(run.id, state, reason, None, None, run.type, now, None), len(list(group)))
+    changes.write(session)
+    kept = {value["id"] for value in written if value["state"] == RowState.PENDING}
+    if batches := list(_batches(run, rows, start, kept, batch_size)):
+        session.execute(insert(Batch), batches)
+    run.launched_keys += len(rows)
+    return len(written)
+
+
+def _insert_new(session: Session, run_id: int, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Insert the rows that the run does not have; returns those. Doubles are rare, so they are looked for once."""
+    if not values:
+        return []
+    numbers = [value["number"] for value in values]
+    there = set(session.scalars(select(Message.number).where(Message.run_id == run_id, Message.number.in_(numbers))))
+    fresh: dict[int, dict[str, Any]] = {}
+    for value in values:
+        if value["number"] not in there:
+            fresh.setdefault(value["number"], value)
+    written = list(fresh.values())
+    if written:
+        marks = ", ".join("?" if session.get_bind().dialect.name == "sqlite" else "%s" for _ in _WRITTEN)
+        session.connection().exec_driver_sql(
+            f"INSERT INTO message ({', '.join(_WRITTEN)}) VALUES ({marks})",  # noqa: S608 - names are ours
+            [_driver_row(session, value) for value in written],
+        )
+    return written
+
+
+def _driver_row(session: Session, value: dict[str, Any]) -> tuple[Any, ...]:
+    at = value["at"].strftime("%Y-%m-%d %H:%M:%S.%f") if session.get_bind().dialect.name == "sqlite" else value["at"]
+    return (*(value[name] for name in _WRITTEN[:5]), str(value["state"]), value["reason"], at)
+
+
+def _batches(run: Run, rows: Sequence[NewMessage], start: int, kept: set[int], size: int) -> Iterator[dict[str, Any]]:
+    """Cut a chunk into batches: one not-before each, at most `size` rows."""
+
+    def opening(pair: tuple[int, NewMessage]) -> datetime:
+        return max(pair[1].not_before or run.not_before, run.not_before)
+
+    due = [(start + place, row) for place, row in enumerate(rows) if start + place in kept]
+    for not_before, group in groupby(due, key=opening):
+        keys = [key for key, _ in group]
+        for at in range(0, len(keys), size):
+            part = keys[at : at + size]
+            yield {
+                "run_id": run.id, "first_key": part[0], "last_key": part[-1], "pending": len(part),
+                "state": BatchState.QUEUED, "not_before": not_before, "attempts": 0, "looks": 0, "scheduled": False,
+            }  # fmt: skip
+
+
+def finish_launch(session: Session, run: Run) -> None:
+    """Every row is written: the run may send, unless somebody cancelled it meanwhile."""
+    if run.state == RunState.LAUNCHING:
+        run.state = RunState.RUNNING
+    finish_if_done(session, run.id)
+
+
+def send_one(
+    session: Session,
+    *,
+    kind: str,
+    name: str,
+    number: int,
+    type: int,
+    text: str,
+    caption: str = "",
+    created_by: int | None = None,
+) -> Message:
+    """One message to one person, ahead of every campaign and free of the sending window (a person wrote it now)."""
+    run = open_run(
+        session, kind=kind, name=name, type=type, text=text, caption=caption, total=1, not_before=clock.now(),
+        ignores_window=True, priority=SINGLE_PRIORITY, created_by=created_by,
+    )  # fmt: skip
+    write_chunk(session, run, [NewMessage(number)], 1)
+    finish_launch(session, run)
+    return session.get_one(Message, run.first_key)
+
+
+def pause(session: Session, run: Run, reason: str = "person") -> bool:
+    """Stop handing over within the batch that is leaving. False where the run is over or paused already."""
+    done = session.execute(
+        update(Run)
+        .where(Run.id == run.id, Run.state == RunState.RUNNING)
+        .values(state=RunState.PAUSED, pause_reason=reason)
+    )
+    session.refresh(run)
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def resume(session: Session, run: Run) -> bool:
+    """Go on. What was late goes out now instead of at the time that has passed."""
+    values: dict[str, Any] = {"state": RunState.RUNNING, "pause_reason": None}
+    if run.pause_reason == "late":
+        values["deliver_at"] = None
+    done = session.execute(update(Run).where(Run.id == run.id, Run.state == RunState.PAUSED).values(**values))
+    session.refresh(run)
+    finish_if_done(session, run.id)
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def cancel(session: Session, run: Run) -> Cancelled:
+    """Stop everything that is still ours. A batch that is leaving, or may have left, is counted as left."""
+    if not is_over(run):
+        run.state, run.cancelled_at = RunState.CANCELLED, clock.now()
+        session.flush()
+        close_rows(session, RowState.CANCELLED, None, Batch.run_id == run.id)
+    total = session.scalar(select(func.count()).where(Message.run_id == run.id, Message.state == RowState.CANCELLED))
+    left = session.scalar(
+        select(func.count()).where(Message.run_id == run.id, Message.state.in_([RowState.ACCEPTED, RowState.PENDING]))
+    )
+    return Cancelled(total or 0, left or 0)
+
+
+def suppress(session: Session, number: int, reason: str = "optout", types: frozenset[int] | None = None) -> int:
+    """Stop the messages to a person that have not left; returns how many. What is leaving now can not be stopped."""
+    rows = session.execute(
+        select(Message.id, Batch.id, Run.id, Run.type)
+        .join(Run, Run.id == Message.run_id)
+        .join(Batch, (Batch.run_id == Run.id) & (Batch.first_key <= Message.id) & (Batch.last_key >= Message.id))
+        .where(Message.number == number, Message.state == RowState.PENDING, Message.reason.is_(None))
+        .where(Batch.state.in_([BatchState.QUEUED, BatchState.HELD]))
+        .with_for_update(of=Batch)
+    ).all()
+    stopped = 0
+    for key, batch_id, _run_id, kind in rows:
+        if types is None or kind in types:
+            stopped += close_rows(session, RowState.SUPPRESSED, reason, Batch.id == batch_id, only=[key])
+    return stopped
+
+
+def close_rows(
+    session: Session, state: RowState, reason: str | None, where: Any, *, only: Sequence[int] | None = None
+) -> int:
+    """Move pending rows of queued or held batches to a state in which they never leave, counters and all.
+
+    `where` chooses the batches, `only` the rows of them. Returns how many rows moved.
+    """
+    batches = session.scalars(
+        select(Batch).where(where, Batch.state.in_([BatchState.QUEUED, BatchState.HELD])).with_for_update()
+    ).all()
+    changes, moved = counters.Changes(), 0
+    for batch in batches:
+        rows = update(Message).where(
+            Message.id.between(batch.first_key, batch.last_key), Message.state == RowState.PENDING
+        )
+        if only is not None:
+            rows = rows.where(Message.id.in_(only))
+        n = session.execute(rows.values(state=state, reason=reason)).rowcount  # type: ignore[attr-defined]
+        if not n:
+            continue
+        now, kind = clock.now(), session.get_one(Run, batch.run_id).type
+        changes.add(counters.Place(batch.run_id, RowState.PENDING, None, None, None, kind, now, None), -n)
+        changes.add(counters.Place(batch.run_id, state, reason, None, None, kind, now, None), n)
+        batch.pending -= n
+        if batch.pending == 0:
+            batch.state = BatchState.DONE
+        moved += n
+    changes.write(session)
+    session.flush()
+    for run_id in {batch.run_id for batch in batches}:
+        finish_if_done(session, run_id)
+    return moved
+
+
+def finish_if_done(session: Session, run_id: int) -> None:
+    """A run that still runs and has no batch to send or to look up is finished."""
+    open_batches = (
+        select(Batch.id).where(Batch.run_id == run_id, Batch.state.in_(OPEN_BATCHES), Batch.pending > 0).exists()
+    )
+    session.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.state.in_([RunState.RUNNING, RunState.PAUSED]), ~open_batches)
+        .values(state=RunState.FINISHED, finished_at=clock.now(), pause_reason=None)
+        .execution_options(synchronize_session="fetch")
+    )
