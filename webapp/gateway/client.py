@@ -2,10 +2,11 @@
 
 import base64
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from typing import TypeVar
+from urllib.parse import quote, quote_plus, urlencode, urlsplit, urlunsplit
 
 import requests
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from webapp.core.clock import GATEWAY_ZONE
 from webapp.gateway import wire
 from webapp.gateway.codes import CLASSIC, Dialect
-from webapp.gateway.errors import GatewayError, LookupFailed, NotSent, OutcomeUnknown
+from webapp.gateway.errors import GatewayError, LookupFailed, NotSent, OutcomeUnknown, redacted
 from webapp.gateway.outgoing import Outgoing, batch_body, single_body
 from webapp.gateway.transport import CallFailed, perform, session
 
@@ -24,6 +25,7 @@ CONNECTIONS = 20  # at once a user, all that the vendor allows
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _log = structlog.get_logger("gateway")
+T = TypeVar("T")
 
 
 class Gateway:
@@ -50,7 +52,16 @@ class Gateway:
         self.zone = zone
         user, password = user.strip(), password.strip()  # a blank pasted along is a false 010
         token = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
-        self._secrets = tuple(sorted({token, password, user} - {""}, key=len, reverse=True))
+        spellings = {
+            token,
+            quote(token, safe=""),
+            user,
+            quote(user),
+            password,
+            quote(password, safe=""),
+            quote_plus(password),
+        }
+        self._secrets = tuple(sorted(spellings - {""}, key=len, reverse=True))
         self._headers = {"Authorization": f"Basic {token}", "Accept": _JSON, "User-Agent": user_agent}
         self._session = session(CONNECTIONS)
 
@@ -63,9 +74,8 @@ class Gateway:
 
     def send_single(self, out: Outgoing, *, timeout: float | None = None) -> wire.Answer:
         """Hand one message over. Raises NotSent, OutcomeUnknown, Refused, Stopped, Busy, OurMistake."""
-        with self._scrubbed():
-            body = single_body(out, self.dialect)
-            return wire.read_single(self._send("send-single", body, _FORM, timeout))
+        body = single_body(out, self.dialect)
+        return self._understood(wire.read_single, self._send("send-single", body, _FORM, timeout))
 
     def send_multiple(
         self,
@@ -79,9 +89,9 @@ class Gateway:
 
         What became of each message is in the answer's items. Raises as `send_single` does, for the batch as a whole.
         """
-        with self._scrubbed():
-            body = batch_body(outs, self.dialect, type=type, schedule=schedule)
-            return wire.read_multiple(self._send("send-multiple", body, _JSON, timeout), len(outs))
+        body = batch_body(outs, self.dialect, type=type, schedule=schedule)
+        answer = self._send("send-multiple", body, _JSON, timeout)
+        return self._understood(lambda raw: wire.read_multiple(raw, len(outs)), answer)
 
     def look_up(
         self, *, references: Sequence[str] = (), ids: Sequence[str] = (), timeout: float | None = None
@@ -95,8 +105,7 @@ class Gateway:
         for name, keys in (("campaign_id", references), ("id", ids)):
             for start in range(0, len(keys), IDS_PER_CALL):
                 form = urlencode({name: ",".join(keys[start : start + IDS_PER_CALL])}, safe=",").encode("ascii")
-                with self._scrubbed():
-                    part = wire.read_receipts(self._ask("mt_id", timeout=timeout, form=form), self.zone)
+                part = self._receipts(self._ask("mt_id", timeout=timeout, form=form))
                 found.rows.extend(part.rows)
                 found.odd.extend(part.odd)
         return found
@@ -117,8 +126,7 @@ class Gateway:
         query = self._window(start, end, type)
         if statuses:
             query["status"] = ",".join(statuses)
-        with self._scrubbed():
-            found = wire.read_receipts(self._ask("mt_date", query, timeout=timeout), self.zone)
+        found = self._receipts(self._ask("mt_date", query, timeout=timeout))
         rows = [
             row
             for row in found.rows
@@ -150,13 +158,13 @@ class Gateway:
 
     def read_replies(self, raw: bytes) -> wire.Replies:
         """What a stored body of mo_new or mo says. Raises the typed errors of its code."""
-        with self._scrubbed():
-            return wire.read_inbound(raw, self.zone)
+        return self._understood(lambda body: wire.read_inbound(body, self.zone), raw)
 
     def balance(self, *, timeout: float | None = None) -> wire.Balance:
         """The purses. It costs nothing, and is the way to check a login: Stopped means that it is not accepted."""
-        with self._scrubbed():
-            return wire.read_balance(self._ask("balance", timeout=timeout), self.zone)
+        raw = self._ask("balance", timeout=timeout)
+        found = self._understood(lambda body: wire.read_balance(body, self.zone), raw)
+        return replace(found, raw=redacted(raw, self._secrets))
 
     def _window(self, start: datetime, end: datetime, type: int | None) -> dict[str, str]:
         # No `timezone`: these calls document none, and an unknown parameter is answered with 160.
@@ -208,13 +216,15 @@ class Gateway:
         _log.debug("gateway call", call=path, http=status, bytes=len(body), seconds=took)
         return body
 
-    @contextmanager
-    def _scrubbed(self) -> Iterator[None]:
-        """Errors leave without this account's credentials, should the gateway have echoed them."""
+    def _receipts(self, raw: bytes) -> wire.Receipts:
+        return self._understood(lambda body: wire.read_receipts(body, self.zone), raw)
+
+    def _understood(self, read: Callable[[bytes], T], raw: bytes) -> T:
+        """Read an answer; errors leave without this account's credentials, should the gateway have echoed them."""
         try:
-            yield
+            return read(raw)
         except GatewayError as error:
-            error.scrub(self._secrets)
+            error.raw = redacted(raw, self._secrets)
             raise
 
 

@@ -203,7 +203,7 @@ _STATUSES = (
     DeliveryStatus("-6", "Message successfully canceled", N_("Cancelled at the gateway"),
                    N_("Send again if the person should still receive it."),
                    _OPER, _LOST, True, "wait", "ban"),
-    DeliveryStatus("-5", "Blocked – Black listed", N_("Blocked: the number is on the gateway's block list"),
+    DeliveryStatus("-5", "Blocked – Black listed", N_("Blocked: on the block list"),
                    N_("The person asked not to be written to. Do not insist."),
                    _OPER, _LOST, True, "blk", "hand-stop"),
     DeliveryStatus("-4", "Blocked – landline Number", N_("Blocked: landline"),

@@ -46,10 +46,6 @@ class GatewayError(Exception):
             self.explanation, self.advice = known.explanation, known.advice
         super().__init__(" ".join(part for part in (code, detail) if part) or type(self).__name__)
 
-    def scrub(self, secrets: Iterable[str]) -> None:
-        """Take the credentials of this account out of what is kept of the answer."""
-        self.raw = redacted(self.raw, secrets)
-
 
 class NotSent(GatewayError):
     """Nothing left us: name not found, connection refused, no answer to the handshake. Safe to repeat."""
