@@ -159,7 +159,8 @@ class Dispatch(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     turn: Mapped[int] = mapped_column(BigInteger, default=0)
-    free_at: Mapped[datetime | None]  # the rate allows the next batch from then on
+    free_at: Mapped[datetime | None]  # the rate, or a rest after the gateway was out of reach, ends then
+    failures: Mapped[int] = mapped_column(default=0)  # calls in a row that did not reach the gateway or found it busy
 
 
 class Cursor(Base):

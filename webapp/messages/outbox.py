@@ -161,6 +161,9 @@ def finish_launch(session: Session, run: Run) -> None:
     """Every row is written: the run may send, unless somebody cancelled it meanwhile."""
     if run.state == RunState.LAUNCHING:
         run.state = RunState.RUNNING
+        session.flush()
+    if run.state == RunState.CANCELLED:
+        close_rows(session, RowState.CANCELLED, None, Batch.run_id == run.id)
     finish_if_done(session, run.id)
 
 
