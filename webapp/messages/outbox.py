@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -42,7 +42,7 @@ class Cancelled:
 
 def reserve_keys(session: Session, count: int) -> int:
     """The first of `count` contiguous keys that nobody else gets."""
-    table = KeyCounter.__table__
+    table = cast(Table, KeyCounter.__table__)
     make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = make(table).values(name="message", value=count)
     after: int = session.execute(

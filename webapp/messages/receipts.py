@@ -163,7 +163,7 @@ def _locked_rows(session: Session, keys: Iterable[int]) -> dict[int, _Row]:
             .order_by(Message.id)
             .with_for_update(of=Message)
         )
-        found |= {row.id: _Row(*row) for row in rows}
+        found |= {row[0]: _Row._make(row) for row in rows}
     return found
 
 
@@ -275,12 +275,12 @@ def _outside(
         changes.add(_place(row))
         result.new += 1
     for gateway_id, row in known.items():
-        receipt = latest[gateway_id]
-        if codes.rank(receipt.status) > codes.rank(row.status):
-            before = _place(row)
-            row.status, row.status_at = receipt.status, now
-            row.carrier = receipt.carrier[:60] or row.carrier
-            changes.move(before, _place(row))
+        told = latest[gateway_id]
+        if codes.rank(told.status) > codes.rank(row.status):
+            old = _place(row)
+            row.status, row.status_at = told.status, now
+            row.carrier = told.carrier[:60] or row.carrier
+            changes.move(old, _place(row))
             result.changed += 1
     session.flush()
 

@@ -63,10 +63,6 @@ PAUSES: dict[str, tuple[str, str]] = {
         N_("It is more than an hour late, because Recado was not running at its time."),
         N_("Decide: resume it to send now, or cancel it."),
     ),
-    "refusals": (
-        N_("The gateway refused 500 messages in a row."),
-        N_("Look at the reasons below, then resume or cancel."),
-    ),
     "080": (
         N_("The credits ran out or expired."),
         N_("What had not left is still here. Buy credits, then resume."),

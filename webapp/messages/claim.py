@@ -1,0 +1,124 @@
+"""Which batch leaves next, and for whom: one conditional UPDATE decides, over all workers."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from webapp.core.db import moment
+from webapp.core.settings import Settings
+from webapp.gateway.models import Account
+from webapp.messages.models import Batch, Dispatch, Run
+from webapp.messages.states import BatchState, RunState
+
+LEASE_MARGIN = 5.0  # seconds that a lease lasts beyond the longest call
+SOON = timedelta(minutes=1)  # a schedule that near, or past, does not travel
+LONGEST_REST = 60.0  # seconds between tries while the gateway is out of reach
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A batch that only we send, until the lease runs out. Times are naive UTC."""
+
+    batch_id: int
+    run_id: int
+    attempt: int
+    first_key: int
+    last_key: int
+    kind: str
+    type: int
+    token: str
+    text: str
+    caption: str
+    ignores_window: bool
+    deliver_at: datetime | None  # the schedule that travels with this attempt
+    deliver_zone: str | None
+
+
+def something_due(session: Session) -> bool:
+    """A cheap look without a lock: is there a batch that could leave now?"""
+    now = moment(session)
+    if session.scalar(select(Account.id).where(Account.stopped_code.is_not(None))):
+        return False
+    return session.scalar(_due(now).limit(1)) is not None
+
+
+def _due(now: datetime):  # type: ignore[no-untyped-def]
+    return (
+        select(Batch.id)
+        .join(Run, Run.id == Batch.run_id)
+        .where(Batch.state == BatchState.QUEUED, Batch.not_before <= now)
+        .where(Run.state == RunState.RUNNING, Run.not_before <= now)
+    )
+
+
+def claim(session: Session, settings: Settings) -> Claimed | None:
+    """Take the next due batch: by priority, then run by run in turn. None where nothing may leave now.
+
+    Commit before the call: from then on the batch is nobody else's, and a lease that runs out makes it *unknown*.
+    """
+    dispatch = _locked_dispatch(session)
+    now = moment(session)
+    if session.scalar(select(Account.id).where(Account.stopped_code.is_not(None))):
+        return None
+    if dispatch.free_at is not None and dispatch.free_at > now:
+        return None
+    leaving = session.scalar(select(func.count()).where(Batch.state == BatchState.SENDING).select_from(Batch))
+    if (leaving or 0) >= settings.concurrency:
+        return None
+    found = session.execute(
+        _due(now).order_by(Run.priority, Run.served, Batch.not_before, Batch.first_key).limit(1)
+    ).scalar_one_or_none()
+    if found is None:
+        return None
+    return _take(session, settings, dispatch, found, now)
+
+
+def _take(session: Session, settings: Settings, dispatch: Dispatch, batch_id: int, now: datetime) -> Claimed | None:
+    run = session.scalars(select(Run).join(Batch, Batch.run_id == Run.id).where(Batch.id == batch_id)).one()
+    scheduled = run.deliver_at is not None and run.deliver_at - now > SOON
+    lease = now + timedelta(seconds=settings.gateway_timeout + LEASE_MARGIN)
+    taken = session.execute(
+        update(Batch)
+        .where(Batch.id == batch_id, Batch.state == BatchState.QUEUED)
+        .values(
+            state=BatchState.SENDING, lease_until=lease, attempts=Batch.attempts + 1, scheduled=scheduled, problem=None
+        )
+        .returning(Batch.attempts, Batch.first_key, Batch.last_key, Batch.pending)
+    ).one_or_none()
+    if taken is None:
+        return None
+    attempt, first_key, last_key, pending = taken
+    dispatch.turn += 1
+    run.served = dispatch.turn
+    if settings.rate > 0:
+        dispatch.free_at = now + timedelta(seconds=pending / settings.rate)
+    return Claimed(
+        batch_id, run.id, attempt, first_key, last_key, run.kind, run.type, run.token, run.text, run.caption,
+        run.ignores_window, run.deliver_at if scheduled else None, run.deliver_zone,
+    )  # fmt: skip
+
+
+def _locked_dispatch(session: Session) -> Dispatch:
+    found = session.scalar(select(Dispatch).where(Dispatch.id == 1).with_for_update())
+    if found is None:
+        found = Dispatch(id=1, turn=0, failures=0)
+        session.add(found)
+        session.flush()
+    return found
+
+
+def rest(session: Session) -> float:
+    """The gateway was out of reach or busy: everybody waits, longer each time. Returns the seconds."""
+    dispatch = _locked_dispatch(session)
+    dispatch.failures += 1
+    seconds = min(2.0 ** min(dispatch.failures, 10), LONGEST_REST) * random.uniform(0.5, 1.0)
+    dispatch.free_at = moment(session) + timedelta(seconds=seconds)
+    return seconds
+
+
+def reached(session: Session) -> None:
+    """The gateway answered: the next rest begins small again."""
+    session.execute(update(Dispatch).where(Dispatch.id == 1, Dispatch.failures > 0).values(failures=0))

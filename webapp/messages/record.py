@@ -1,0 +1,317 @@
+"""What a send came to, written down: every row of the batch ends in exactly one place, and the counters with it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
+
+from webapp.core import clock
+from webapp.core.db import moment
+from webapp.core.settings import Settings
+from webapp.gateway import account, codes
+from webapp.gateway.codes import Verdict
+from webapp.gateway.errors import Busy, GatewayError, NotSent, OurMistake, OutcomeUnknown, Refused, Stopped
+from webapp.gateway.wire import ItemAnswer
+from webapp.messages import claim, outbox
+from webapp.messages.claim import Claimed
+from webapp.messages.counters import Changes, Place
+from webapp.messages.models import Batch, Message, Run
+from webapp.messages.states import BatchState, RowState, RunState
+
+log = structlog.get_logger(__name__)
+UNREADABLE_LIMIT = 5  # unreadable answers in a row after which sending rests until `balance` answers
+
+
+def _ours(session: Session, claimed: Claimed) -> Batch | None:
+    """The batch, locked, while it is still this attempt's: a lease that ran out has made it somebody else's matter."""
+    batch = session.scalar(select(Batch).where(Batch.id == claimed.batch_id).with_for_update())
+    if batch is None or batch.attempts != claimed.attempt:
+        return None
+    return batch if batch.state in {BatchState.SENDING, BatchState.UNKNOWN} else None
+
+
+def _place(claimed: Claimed, state: str, reason: str | None = None, at: datetime | None = None) -> Place:
+    return Place(claimed.run_id, state, reason, None, None, claimed.type, at or clock.now(), None)
+
+
+def left_out(session: Session, claimed: Claimed, keys: Sequence[int], reason: str) -> None:
+    """Rows of the claimed batch that must not leave after all (they opted out since the launch)."""
+    done = session.execute(
+        update(Message)
+        .where(Message.id.in_(keys), Message.state == RowState.PENDING)
+        .values(state=RowState.SUPPRESSED, reason=reason)
+    ).rowcount  # type: ignore[attr-defined]
+    changes = Changes()
+    changes.add(_place(claimed, RowState.PENDING), -done)
+    changes.add(_place(claimed, RowState.SUPPRESSED, reason), done)
+    session.execute(update(Batch).where(Batch.id == claimed.batch_id).values(pending=Batch.pending - done))
+    changes.write(session)
+
+
+def nothing_to_send(session: Session, claimed: Claimed, later: datetime | None) -> None:
+    """No row may leave now: the batch waits for the next opening of a window, or is done."""
+    batch = _ours(session, claimed)
+    if batch is not None:
+        batch.attempts -= 1
+        _settle(session, batch, BatchState.QUEUED, later)
+
+
+def given_back(session: Session, claimed: Claimed, problem: str) -> None:
+    """Nothing left us: the batch is due again, as if this attempt had not been."""
+    batch = _ours(session, claimed)
+    if batch is not None and batch.state == BatchState.SENDING:
+        batch.attempts -= 1
+        batch.problem = problem
+        _settle(session, batch, BatchState.QUEUED, None)
+
+
+def failed(session: Session, settings: Settings, claimed: Claimed, error: GatewayError) -> None:
+    """The call as a whole brought no answer for each message."""
+    batch = _ours(session, claimed)
+    if batch is None:
+        return
+    problem = (error.code or type(error).__name__)[:60]
+    if isinstance(error, NotSent | Busy):
+        given_back(session, claimed, problem)
+        claim.rest(session)
+    elif isinstance(error, Stopped):
+        given_back(session, claimed, problem)
+        _stop(session, claimed.run_id, error.code)
+    elif isinstance(error, Refused) and batch.first_key == batch.last_key:
+        rows = session.scalars(select(Message.id).where(Message.id == batch.first_key)).all()
+        _record_items(session, settings, claimed, batch, rows, [ItemAnswer(error.code, 0, None)], None)
+    elif isinstance(error, Refused):
+        _split(session, batch, problem)
+    elif isinstance(error, OurMistake):
+        batch.attempts -= 1
+        batch.problem = problem
+        _settle(session, batch, BatchState.HELD, None)
+    else:
+        batch.problem = problem
+        _unknown(session, settings, claimed, batch)
+        if isinstance(error, OutcomeUnknown) and not error.code:
+            _count_unreadable(session)
+
+
+def answered(
+    session: Session,
+    settings: Settings,
+    claimed: Claimed,
+    rows: Sequence[Any],
+    items: Sequence[ItemAnswer],
+    later: datetime | None,
+) -> None:
+    """Each row by the code of its own item; `later` is when rows that did not travel may."""
+    claim.reached(session)
+    kept = account.row(session)
+    if kept.unreadable_in_row:
+        kept.unreadable_in_row = 0
+    batch = _ours(session, claimed)
+    if batch is None:
+        log.warning("late answer left to the look-up", batch=claimed.batch_id, attempt=claimed.attempt)
+        return
+    _record_items(session, settings, claimed, batch, [row.id for row in rows], items, later)
+
+
+def _record_items(
+    session: Session,
+    settings: Settings,
+    claimed: Claimed,
+    batch: Batch,
+    keys: Sequence[int],
+    items: Sequence[ItemAnswer],
+    later: datetime | None,
+) -> None:
+    by_verdict: dict[Verdict, list[tuple[int, ItemAnswer]]] = defaultdict(list)
+    for key, item in zip(keys, items, strict=True):
+        by_verdict[codes.response(item.code).verdict].append((key, item))
+    now, changes = clock.now(), Changes()
+    accepted = by_verdict.pop(Verdict.ACCEPTED, [])
+    moved = _accept(session, claimed, batch, keys, accepted, now, changes, whole=later is None)
+    refused = by_verdict.pop(Verdict.REFUSED, [])
+    doubtful = refused if claimed.attempt > 1 else []
+    moved += _refuse(session, claimed, [] if doubtful else refused, now, changes)
+    for key, item in doubtful:  # a repeat is refused where the first attempt was accepted: ask before believing it
+        session.execute(
+            update(Message)
+            .where(Message.id == key, Message.state == RowState.PENDING)
+            .values(reason=codes.response_code(item.code))
+        )
+    batch.pending -= moved
+    changes.write(session)
+    _what_remains(session, settings, claimed, batch, by_verdict, bool(doubtful), later)
+
+
+def _accept(
+    session: Session,
+    claimed: Claimed,
+    batch: Batch,
+    keys: Sequence[int],
+    accepted: Sequence[tuple[int, ItemAnswer]],
+    now: datetime,
+    changes: Changes,
+    *,
+    whole: bool,
+) -> int:
+    """Mark accepted rows; returns how many were pending. `whole`: every row of the batch travelled, so where all were
+    accepted alike one statement over the range does it."""
+    by_credit: dict[int | None, list[int]] = defaultdict(list)
+    for key, item in accepted:
+        by_credit[item.credit].append(key)
+    whole = whole and len(by_credit) == 1 and len(accepted) == len(keys)
+    moved = 0
+    for credit, those in by_credit.items():
+        reach = Message.id.between(batch.first_key, batch.last_key) if whole else Message.id.in_(those)
+        n = session.execute(
+            update(Message)
+            .where(reach, Message.run_id == claimed.run_id, Message.state == RowState.PENDING)
+            .values(state=RowState.ACCEPTED, reason=None, at=now, credits=credit)
+            .execution_options(synchronize_session=False)
+        ).rowcount  # type: ignore[attr-defined]
+        changes.add(_place(claimed, RowState.PENDING), -n)
+        changes.add(_place(claimed, RowState.ACCEPTED, at=now), n, (credit or 0) * n)
+        moved += n
+        if n < len(those) and credit is not None:
+            _add_credits(session, those, credit, changes)
+    with_ids = [{"key": key, "given": item.id[:40]} for key, item in accepted if item.id]
+    if with_ids:
+        session.connection().execute(_SET_ID, with_ids)
+    return moved
+
+
+def _add_credits(session: Session, keys: Sequence[int], credit: int, changes: Changes) -> None:
+    """Rows that a receipt accepted before this answer came learn what they cost."""
+    early = session.scalars(
+        select(Message).where(Message.id.in_(keys), Message.state == RowState.ACCEPTED, Message.credits.is_(None))
+    ).all()
+    for row in early:
+        here = Place(row.run_id, row.state, row.reason, row.status, row.carrier, row.type, row.at, None)
+        changes.add(here, 0, credit)
+        row.credits = credit
+    session.flush()
+
+
+_SET_ID = (
+    update(Message.__table__)  # type: ignore[arg-type]
+    .where(Message.__table__.c.id == bindparam("key"), Message.__table__.c.gateway_id.is_(None))
+    .values(gateway_id=bindparam("given"))
+)
+
+
+def _refuse(
+    session: Session, claimed: Claimed, refused: Sequence[tuple[int, ItemAnswer]], now: datetime, changes: Changes
+) -> int:
+    by_code: dict[str, list[int]] = defaultdict(list)
+    for key, item in refused:
+        by_code[codes.response_code(item.code)].append(key)
+    moved = 0
+    for code, those in by_code.items():
+        n = session.execute(
+            update(Message)
+            .where(Message.id.in_(those), Message.state == RowState.PENDING)
+            .values(state=RowState.REFUSED, reason=code, at=now)
+            .execution_options(synchronize_session=False)
+        ).rowcount  # type: ignore[attr-defined]
+        changes.add(_place(claimed, RowState.PENDING), -n)
+        changes.add(_place(claimed, RowState.REFUSED, code), n)
+        moved += n
+    return moved
+
+
+def _what_remains(
+    session: Session,
+    settings: Settings,
+    claimed: Claimed,
+    batch: Batch,
+    by_verdict: dict[Verdict, list[tuple[int, ItemAnswer]]],
+    doubtful: bool,
+    later: datetime | None,
+) -> None:
+    """Where the batch goes with the rows that are still pending, and what stops because of them."""
+    stops = by_verdict.get(Verdict.STOP_ACCOUNT, []) + by_verdict.get(Verdict.STOP_BALANCE, [])
+    if stops:
+        worst = Counter(codes.response_code(item.code) for _, item in stops).most_common(1)[0][0]
+        batch.problem = worst
+        _stop(session, claimed.run_id, worst)
+    if by_verdict.get(Verdict.BUSY):
+        claim.rest(session)
+    mistakes = by_verdict.get(Verdict.OUR_MISTAKE, [])
+    unsure = [
+        pair for verdict in (Verdict.UNSURE, Verdict.ITEMS, Verdict.FOUND) for pair in by_verdict.get(verdict, [])
+    ]
+    if batch.pending and (unsure or doubtful):
+        batch.problem = batch.problem or (codes.response_code(unsure[0][1].code) if unsure else "refused twice")
+        _unknown(session, settings, claimed, batch)
+    elif mistakes:
+        batch.problem = codes.response_code(mistakes[0][1].code)
+        _settle(session, batch, BatchState.HELD, None)
+    else:
+        _settle(session, batch, BatchState.QUEUED, later)
+
+
+def _settle(session: Session, batch: Batch, state: BatchState, later: datetime | None) -> None:
+    batch.lease_until = None
+    batch.state = state if batch.pending else BatchState.DONE
+    if later is not None:
+        batch.not_before = later
+    session.flush()
+    if session.get_one(Run, batch.run_id).state == RunState.CANCELLED and batch.state != BatchState.DONE:
+        outbox.close_rows(session, RowState.CANCELLED, None, Batch.id == batch.id)
+    outbox.finish_if_done(session, batch.run_id)
+
+
+def _unknown(session: Session, settings: Settings, claimed: Claimed, batch: Batch) -> None:
+    """Something may have left: nothing of it is sent again before the gateway was asked."""
+    now = moment(session)
+    begins = max(now, claimed.deliver_at) if claimed.deliver_at else now
+    batch.state, batch.lease_until, batch.looks = BatchState.UNKNOWN, None, 0
+    batch.unknown_since = now
+    batch.settle_at = begins + timedelta(seconds=settings.settle_seconds)
+
+
+def _split(session: Session, batch: Batch, problem: str) -> None:
+    """The whole call was refused for one message's sake: halve it until that one stands alone."""
+    batch.attempts -= 1
+    keys = session.scalars(
+        select(Message.id)
+        .where(Message.id.between(batch.first_key, batch.last_key), Message.state == RowState.PENDING)
+        .where(Message.run_id == batch.run_id)
+        .order_by(Message.id)
+    ).all()
+    if len(keys) > 1:
+        middle = keys[len(keys) // 2]
+        rest = [key for key in keys if key >= middle]
+        session.add(
+            Batch(
+                run_id=batch.run_id, first_key=middle, last_key=batch.last_key, pending=len(rest),
+                state=BatchState.QUEUED, not_before=batch.not_before, attempts=batch.attempts, looks=0,
+                scheduled=False, problem=problem,
+            )
+        )  # fmt: skip
+        batch.pending -= len(rest)
+        batch.last_key = middle - 1
+    elif keys:
+        batch.first_key = batch.last_key = keys[0]
+    batch.problem = problem
+    _settle(session, batch, BatchState.QUEUED, None)
+
+
+def _stop(session: Session, run_id: int, code: str) -> None:
+    """080 pauses the campaign until a person resumes it; whatever concerns the account stops all sending."""
+    if codes.response(code).verdict is Verdict.STOP_BALANCE:
+        outbox.pause(session, session.get_one(Run, run_id), code)
+    else:
+        account.stop(session, code)
+    log.error("sending stopped", code=code, run=run_id)
+
+
+def _count_unreadable(session: Session) -> None:
+    kept = account.row(session)
+    kept.unreadable_in_row += 1
+    if kept.unreadable_in_row >= UNREADABLE_LIMIT:
+        account.stop(session, "unreadable")
+        log.error("sending stopped", code="unreadable")
