@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from webapp.accounts import service as accounts
+from webapp.accounts import sessions
 from webapp.accounts.models import Person
 from webapp.core.db import Database
 
@@ -22,4 +23,4 @@ def signed_in_person(db: Database, role: str, *, locale: str = "pt_BR") -> str:
     with db.writing() as session:
         count = session.query(Person).count()
         somebody = person(session, role, email=f"{role}{count}@example.com", locale=locale)
-        return accounts.start_session(session, somebody, "127.0.0.1", "tests")
+        return sessions.start_session(session, somebody, "127.0.0.1", "tests")

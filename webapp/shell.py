@@ -49,6 +49,11 @@ def navigation() -> list[dict[str, Any]]:
     return shown
 
 
+def visitors_theme() -> str:
+    """The look that somebody chose in this browser, for the pages before the login."""
+    return "dark" if request.cookies.get("theme") == "dark" else "light"
+
+
 def frame() -> dict[str, Any]:
     """What `base.html` needs on every page."""
     signed_in = bool(current_user.is_authenticated)
@@ -56,13 +61,17 @@ def frame() -> dict[str, Any]:
         "nav": navigation() if signed_in else [],
         "may": may,
         "locale": str(get_locale() or "en"),
-        "theme": getattr(current_user, "theme", None) or "light",
+        "theme": getattr(current_user, "theme", None) or visitors_theme(),
         "shell": {
             "environment": settings().environment,
             "balance_url": link("credits.chip"),
             "unread_url": link("inbox.badge"),
             "theme_url": link("accounts.theme"),
-            "locale_url": link("accounts.language"),
+            "language_url": link("accounts.language"),
+            "credits_url": link("credits.index") if may("credits") else None,
+            "keep_url": link("accounts.keep"),
+            "session_ends": current_user.session_ends_at.isoformat(timespec="seconds") if signed_in else "",
+            "shortcuts": "on" if getattr(current_user, "shortcuts", True) else "off",
             "me_url": link("accounts.me"),
             "logout_url": link("accounts.logout"),
             "home_url": url_for("home"),

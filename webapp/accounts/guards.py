@@ -4,12 +4,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+import structlog
 from flask import abort, current_app, request
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from webapp.accounts.permissions import PERMISSIONS, allows
 
+log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -24,6 +26,7 @@ def guard(permission: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             if not current_user.is_authenticated:
                 return _to_login()  # type: ignore[return-value]
             if not allows(current_user.role, permission):
+                log.warning("refused", person=current_user.id, needs=permission, endpoint=request.endpoint)
                 abort(403)
             return view(*args, **kwargs)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy import DDL, JSON, ForeignKey, Index, String, event
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.core.db import Base, BigKey
@@ -27,8 +27,6 @@ class Person(Base):
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
     last_login_at: Mapped[datetime | None]
-    failed_logins: Mapped[int] = mapped_column(default=0)
-    wait_until: Mapped[datetime | None]  # no login is tried before
 
     sessions: Mapped[list["LoginSession"]] = relationship(back_populates="person")
 
@@ -63,18 +61,22 @@ class Invite(Base):
 
 
 class LoginAttempt(Base):
-    """Failed sign-ins of one address, for the limit per address."""
+    """A sign-in that did not work (yet): a try counts as failed until the password turns out right."""
 
     __tablename__ = "login_attempt"
-    __table_args__ = (Index("ix_login_attempt_address_at", "address", "at"),)
+    __table_args__ = (
+        Index("ix_login_attempt_address_at", "address", "at"),
+        Index("ix_login_attempt_account_at", "account", "at"),
+    )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
-    address: Mapped[str] = mapped_column(String(64))
+    account: Mapped[str] = mapped_column(String(64))  # keyed hash of what was typed, whether somebody has it or not
+    address: Mapped[str] = mapped_column(String(64))  # of IPv6 the network, which one person has all of
     at: Mapped[datetime]
 
 
 class Audit(Base):
-    """Who did what, when and from where. Rows are only ever added; people appear by id or keyed hash, never by number."""
+    """Who did what, when and from where. Only ever added to; people appear by id or keyed hash, never by number."""
 
     __tablename__ = "audit"
 
@@ -86,3 +88,24 @@ class Audit(Base):
     action: Mapped[str] = mapped_column(String(60), index=True)  # "login", "campaign.cancel", …
     subject: Mapped[str] = mapped_column(String(120))  # "campaign 7"
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+def _append_only() -> None:
+    """The database itself refuses to change or drop a line of the audit trail."""
+    for deed in ("update", "delete"):
+        sqlite = DDL(  # type: ignore[no-untyped-call]
+            f"CREATE TRIGGER audit_no_{deed} BEFORE {deed} ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
+        )
+        event.listen(Audit.__table__, "after_create", sqlite.execute_if(dialect="sqlite"))
+    for statement in (
+        "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$",
+        "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit "
+        "FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
+    ):
+        postgres = DDL(statement)  # type: ignore[no-untyped-call]
+        event.listen(Audit.__table__, "after_create", postgres.execute_if(dialect="postgresql"))
+
+
+_append_only()

@@ -1,25 +1,25 @@
-"""People and their sessions."""
+"""People: who there is, what they may, how they get in."""
 
+import re
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from webapp.accounts import passwords
-from webapp.accounts.models import Invite, LoginAttempt, LoginSession, Person
+from webapp.accounts import passwords, tries
+from webapp.accounts.models import Invite, Person
 from webapp.accounts.permissions import ROLES
+from webapp.accounts.sessions import end_sessions
 from webapp.core import clock
 from webapp.core.errors import UserError
 from webapp.core.secrets import token_hash
 
-IDLE = timedelta(minutes=30)
-ABSOLUTE = timedelta(hours=10)
 LINK_LIFE = timedelta(hours=24)
-SEEN_STEP = timedelta(seconds=30)  # how often a busy session's row is written
-FREE_TRIES = 3  # wrong passwords before a person has to wait
-LONGEST_WAIT = 900  # seconds
-ADDRESS_TRIES, ADDRESS_SPAN = 30, timedelta(minutes=15)
+UNDO_CHOICES = (5, 15, 30, 60)  # seconds
+THEMES = ("light", "dark")
+_EMAIL = re.compile(r"[^\s@<>\"',;:()\[\]\\]{1,64}@(?:[^\s@.<>\"',;:()\[\]\\]+\.)*[^\s@.<>\"',;:()\[\]\\]{2,}")
 
 
 def fold_email(email: str) -> str:
@@ -30,16 +30,15 @@ def fold_email(email: str) -> str:
 def create(session: Session, email: str, role: str, *, name: str = "", password: str | None = None) -> Person:
     """A new person. UserError where the address is taken or no address, or the role is unknown."""
     email = fold_email(email)
-    local, _, domain = email.partition("@")
-    if not local or ("." not in domain.strip(".") and domain != "localhost") or len(email) > 254 or " " in email:
-        raise UserError("%(email)s is not an e-mail address.", field="email", email=email)
-    if role not in ROLES:
-        raise UserError("The role must be one of: %(roles)s.", field="role", roles=", ".join(ROLES))
+    _, _, domain = email.partition("@")
+    if len(email) > 254 or not _EMAIL.fullmatch(email) or ("." not in domain and domain != "localhost"):
+        raise UserError("%(email)s is not an e-mail address.", field="email", email=email[:100])
+    _check_role(role)
     if session.scalar(select(Person.id).where(Person.email == email)):
         raise UserError("Somebody with the address %(email)s exists already.", field="email", email=email)
     person = Person(
-        email=email, name=name.strip() or local, role=role, created_at=clock.now(), theme="light", failed_logins=0,
-        shortcuts=True, undo_seconds=15,
+        email=email, name=" ".join(name.split())[:120] or email.partition("@")[0], role=role, created_at=clock.now(),
+        theme=THEMES[0], shortcuts=True, undo_seconds=15,
     )  # fmt: skip
     if password is not None:
         set_password(session, person, password)
@@ -48,22 +47,31 @@ def create(session: Session, email: str, role: str, *, name: str = "", password:
     return person
 
 
-def check_password(password: str) -> None:
-    """UserError where a password is too short or too long to be used."""
+def by_email(session: Session, email: str) -> Person | None:
+    """The person of that address."""
+    return session.scalar(select(Person).where(Person.email == fold_email(email)))
+
+
+def check_password(password: str, email: str = "") -> None:
+    """UserError where a password is too short, too long or too obvious to be used."""
     if not passwords.MINIMUM <= len(password) <= passwords.MAXIMUM:
         raise UserError(
             "A password has %(minimum)s to %(maximum)s characters.",
             field="password", minimum=passwords.MINIMUM, maximum=passwords.MAXIMUM,
         )  # fmt: skip
+    if passwords.is_obvious(password, email):
+        raise UserError("This password is among the first that anybody would try. Choose another.", field="password")
 
 
 def set_password(session: Session, person: Person, password: str) -> None:
     """A new password; every session of the person ends."""
-    check_password(password)
+    check_password(password, person.email)
     person.password_hash = passwords.make(password)
-    person.failed_logins, person.wait_until = 0, None
     if person.id:
         end_sessions(session, person.id)
+
+
+# One-time links
 
 
 def invite(session: Session, person: Person) -> str:
@@ -88,102 +96,123 @@ def invited(session: Session, token: str) -> Person | None:
 
 def use_invite(session: Session, token: str, password: str) -> Person:
     """Choose a password by a one-time link. UserError where the link is used up, too old or unknown."""
-    check_password(password)
+    person = invited(session, token)
+    if person is None:
+        raise _spent()
+    check_password(password, person.email)
     used = session.execute(
         update(Invite)
         .where(Invite.token_hash == token_hash(token), Invite.used_at.is_(None), Invite.expires_at > clock.now())
         .values(used_at=clock.now())
         .returning(Invite.person_id)
     ).scalar_one_or_none()
-    person = session.get(Person, used) if used else None
-    if person is None or person.disabled_at:
-        raise UserError("This link was used already or is older than 24 hours. Ask an administrator for a new one.")
+    if used is None:  # the same link, a moment earlier, in another window
+        raise _spent()
     set_password(session, person, password)
     return person
 
 
-class Refusal(Exception):
-    """A sign-in that did not work; `wait` is how many seconds to wait before the next try counts (0 = none)."""
-
-    def __init__(self, wait: int = 0) -> None:
-        super().__init__("sign-in refused")
-        self.wait = wait
+def _spent() -> UserError:
+    return UserError("This link was used already or is older than 24 hours. Ask an administrator for a new one.")
 
 
-def sign_in(session: Session, email: str, password: str, address: str) -> Person | Refusal:
-    """The person, or why not. Wrong, unknown and disabled look alike; failures are counted (so commit in any case)."""
-    now = clock.now()
-    tried = session.scalar(
-        select(func.count()).where(LoginAttempt.address == address, LoginAttempt.at > now - ADDRESS_SPAN)
-    )
-    if (tried or 0) >= ADDRESS_TRIES:
-        return Refusal(int(ADDRESS_SPAN.total_seconds()))
-    person = session.scalar(select(Person).where(Person.email == fold_email(email)))
-    if person and person.wait_until and person.wait_until > now:
-        return Refusal(int((person.wait_until - now).total_seconds()) + 1)
-    right = passwords.matches(person.password_hash if person else None, password)
-    if person is None or not right or person.disabled_at:
-        return _failed(session, person, address, now)
-    if person.password_hash and passwords.is_old(person.password_hash):
-        person.password_hash = passwords.make(password)
-    person.failed_logins, person.wait_until, person.last_login_at = 0, None, now
+# Signing in
+
+
+def stored_hash(session: Session, email: str) -> str | None:
+    """The password hash to compare with; None for people who are unknown, disabled or without a password."""
+    person = by_email(session, email)
+    return person.password_hash if person and not person.disabled_at else None
+
+
+def admit(session: Session, email: str, account: str, *, compared: str, renewed: str | None) -> Person | None:
+    """Let a person in whose password was right against the hash `compared`; None where that no longer holds.
+
+    Hashing takes long, so it happens between two transactions: meanwhile the password may have changed.
+    """
+    person = by_email(session, email)
+    if person is None or person.disabled_at or person.password_hash != compared:
+        return None
+    if renewed:
+        person.password_hash = renewed
+    person.last_login_at = clock.now()
+    tries.forget(session, account)
     return person
 
 
-def _failed(session: Session, person: Person | None, address: str, now: datetime) -> Refusal:
-    session.add(LoginAttempt(address=address, at=now))
-    session.execute(delete(LoginAttempt).where(LoginAttempt.at < now - ADDRESS_SPAN * 4))
-    if person is None:
-        return Refusal()
-    person.failed_logins += 1
-    if person.failed_logins <= FREE_TRIES:
-        return Refusal()
-    wait = min(2 ** (person.failed_logins - FREE_TRIES), LONGEST_WAIT)
-    person.wait_until = now + timedelta(seconds=wait)
-    return Refusal(wait)
+# What administrators change
 
 
-def start_session(session: Session, person: Person, address: str, agent: str) -> str:
-    """A new session's token for the cookie; only its hash is kept here."""
-    token, now = secrets.token_urlsafe(32), clock.now()
-    session.add(
-        LoginSession(
-            token_hash=token_hash(token),
-            person_id=person.id,
-            created_at=now,
-            seen_at=now,
-            address=address[:64],
-            agent=agent[:200],
-        )  # fmt: skip
-    )
-    return token
+def change_role(session: Session, person: Person, role: str, *, by: int | None) -> bool:
+    """Another role; every session of the person ends. False where they have it already.
+
+    UserError where `by` (the id of who asks) is that person, or nobody would be left to administer.
+    """
+    _check_role(role)
+    if person.role == role:
+        return False
+    if by == person.id:
+        raise UserError("Nobody changes their own role: ask another administrator.", field="role")
+    if person.role == "admin":
+        _check_not_last(session, person)
+    person.role = role
+    end_sessions(session, person.id)
+    return True
 
 
-def live_session(session: Session, token: str) -> LoginSession | None:
-    """The session of a cookie, while neither ended, idle, too old, nor its person disabled."""
+def disable(session: Session, person: Person, *, by: int | None) -> bool:
+    """Keep a person out from now on, whatever link or cookie they hold. False where they were out already."""
+    if person.disabled_at:
+        return False
+    if by == person.id:
+        raise UserError("Nobody disables themselves: ask another administrator.")
+    if person.role == "admin":
+        _check_not_last(session, person)
     now = clock.now()
-    found = session.scalar(
-        select(LoginSession).where(
-            LoginSession.token_hash == token_hash(token),
-            LoginSession.ended_at.is_(None),
-            LoginSession.seen_at > now - IDLE,
-            LoginSession.created_at > now - ABSOLUTE,
-        )
-    )
-    return found if found and not found.person.disabled_at else None
+    person.disabled_at = now
+    session.execute(update(Invite).where(Invite.person_id == person.id, Invite.used_at.is_(None)).values(used_at=now))
+    end_sessions(session, person.id)
+    return True
 
 
-def end_session(session: Session, token: str) -> None:
-    """Sign out: the cookie fails from now on, copies of it too."""
-    session.execute(
-        update(LoginSession).where(LoginSession.token_hash == token_hash(token)).values(ended_at=clock.now())
-    )
+def enable(session: Session, person: Person) -> bool:
+    """Let a disabled person in again, with the password they had. False where they were not disabled."""
+    was_out = person.disabled_at is not None
+    person.disabled_at = None
+    return was_out
 
 
-def end_sessions(session: Session, person_id: int) -> None:
-    """Every session of a person ends (password, role, disabling)."""
-    session.execute(
-        update(LoginSession)
-        .where(LoginSession.person_id == person_id, LoginSession.ended_at.is_(None))
-        .values(ended_at=clock.now())
-    )
+def change_settings(person: Person, **values: Any) -> None:
+    """One's own settings: name, locale, timezone, theme, shortcuts, undo_seconds. UserError for other values."""
+    if "name" in values:
+        values["name"] = " ".join(str(values["name"]).split())[:120]
+        if not values["name"]:
+            raise UserError("Write your name.", field="name")
+    if "timezone" in values and values["timezone"] is not None:
+        try:
+            clock.zone(values["timezone"])
+        except ValueError:
+            raise UserError("There is no such time zone.", field="timezone") from None
+    if values.get("theme", THEMES[0]) not in THEMES:
+        raise UserError("The look is light or dark.", field="theme")
+    if values.get("undo_seconds", UNDO_CHOICES[0]) not in UNDO_CHOICES:
+        raise UserError("Choose one of the times.", field="undo_seconds")
+    for name, value in values.items():
+        setattr(person, name, value)
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        raise UserError("The role must be one of: %(roles)s.", field="role", roles=", ".join(ROLES))
+
+
+def _check_not_last(session: Session, person: Person) -> None:
+    # Locked, so that two administrators who remove each other at once do not both succeed.
+    admins = session.scalars(
+        select(Person.id)
+        .where(Person.role == "admin", Person.disabled_at.is_(None))
+        .order_by(Person.id)
+        .with_for_update()
+    ).all()
+    if set(admins) <= {person.id}:
+        raise UserError("This is the last administrator. Make somebody else an administrator first.")

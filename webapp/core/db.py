@@ -44,15 +44,18 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        # hide_parameters: an error's text goes to the log, and numbers and hashes must not
         if self.is_sqlite:
             path = url.removeprefix("sqlite:///")
             if path and path != ":memory:":
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=16, max_overflow=64)
+            self.engine = create_engine(
+                url, connect_args={"timeout": BUSY_SECONDS}, pool_size=16, max_overflow=64, hide_parameters=True
+            )
             event.listen(self.engine, "connect", _open_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_engine(url, pool_pre_ping=True, pool_size=16, max_overflow=32)
+            self.engine = create_engine(url, pool_pre_ping=True, pool_size=16, max_overflow=32, hide_parameters=True)
             event.listen(self.engine, "begin", _begin_postgres)
         self._durable = self.engine.execution_options(recado_write=True, recado_durable=True)
         self._quick = self.engine.execution_options(recado_write=True, recado_durable=False)

@@ -51,11 +51,16 @@ def _refused(error: UserError) -> tuple[str, int]:
 
 
 def _database(error: OperationalError) -> tuple[str, int]:
-    log.error("database does not answer", path=request.path, error=str(error.orig))
+    log.error("database does not answer", route=_route(), error=str(error.orig))
     return page(503)
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:
     incident = secrets.token_hex(4)
-    log.exception("request failed", incident=incident, path=request.path, method=request.method)
+    log.exception("request failed", incident=incident, route=_route(), method=request.method)
     return page(500, incident=incident)
+
+
+def _route() -> str:
+    """The address without its values: one-time links and callback tokens stay out of the log."""
+    return str(request.url_rule or "unknown")
