@@ -44,7 +44,9 @@ class Campaign(Base):
     lists: Mapped[list[int]] = mapped_column(JSON, default=list)  # in order: the first named gives the fields
     excluded_lists: Mapped[list[int]] = mapped_column(JSON, default=list)
     filters: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    estimate: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # the audience as last counted while composing
     missing: Mapped[str] = mapped_column(String(8), default="leave")  # a field without value: leave out | send empty
+    accents: Mapped[str] = mapped_column(String(8), default="keep")  # keep | save: exchange them where that costs less
     send_at: Mapped[datetime | None]  # UTC; None = as soon as launched
     timezone: Mapped[str] = mapped_column(String(64))
     handover: Mapped[str] = mapped_column(String(8), default="held")  # held here until shortly before | now
@@ -53,6 +55,7 @@ class Campaign(Base):
     canary: Mapped[bool] = mapped_column(default=False)
     forecast: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # of the last exact count; None = not counted
     launch_error: Mapped[str | None] = mapped_column(Text)
+    lease_until: Mapped[datetime | None]  # a worker counts or launches it until then
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), unique=True)
 
     run: Mapped[Run | None] = relationship()

@@ -1,0 +1,306 @@
+"""Who a campaign is for: several lists in order, less other lists, less those who do not meet the conditions.
+
+One walk over the contacts serves counting, the preview, the forecast and the launch, so they cannot disagree. It goes
+by keyset in chunks: a million people pass without ever being in memory together. For each chunk
+
+    rows read = people of the audience + duplicates + excluded + not matching the conditions
+
+where a person who is in several lists counts for the first of them, which also gives the fields. People of the audience
+who cannot receive this kind of message stay in it, marked with the reason.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Select, bindparam, case, func, select
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.elements import ColumnElement
+
+from webapp.campaigns import conditions
+from webapp.campaigns.conditions import Condition
+from webapp.campaigns.models import Campaign
+from webapp.contacts.models import Contact, ListField
+from webapp.core import phone
+from webapp.gateway.codes import ServiceType
+from webapp.optouts.models import EVERY_CHANNEL, OptOut
+from webapp.optouts.queries import opted_out
+
+CHUNK = 5000
+NAME_FIELDS = ("nome", "name")
+AREA_FIELD = "ddd"
+WALK_LIMIT = 20_000  # rows that a page may walk over while somebody waits
+
+_NUMBERS = bindparam("numbers", expanding=True, literal_execute=True, type_=BigInteger)
+PERSON_COLUMNS = (Contact.id, Contact.list_id, Contact.number, Contact.kind, Contact.name, Contact.fields)
+
+
+class Person(NamedTuple):
+    """One person of an audience. `number` is E.164, `values` what placeholders are filled from, by folded name.
+
+    The values are those of the first named list that has the person; the name is always also `nome` and `name`.
+    """
+
+    contact_id: int
+    list_id: int
+    number: int
+    kind: str
+    name: str
+    values: dict[str, Any]
+
+
+def person_maker(session: Session, lists: Sequence[int]) -> Callable[[Any], Person]:
+    """A function from rows of `PERSON_COLUMNS` to people of these lists."""
+    query = select(ListField.list_id, ListField.key, ListField.kind).where(
+        ListField.list_id.in_(lists), ListField.kind.in_(["name", "phone"])
+    )
+    named: dict[int, list[str]] = {}
+    numbered: dict[int, list[str]] = {}
+    for list_id, key, kind in session.execute(query):
+        (named if kind == "name" else numbered).setdefault(list_id, []).append(key)
+
+    def make(row: Any) -> Person:
+        contact_id, list_id, number, kind, name, fields = row
+        values = dict(fields)
+        if name:
+            for key in (*NAME_FIELDS, *named.get(list_id, ())):
+                values[key] = name
+        for key in numbered.get(list_id, ()):
+            values[key] = phone.display(number)
+        return Person(contact_id, list_id, number, kind, name, values)
+
+    return make
+
+
+class Member(NamedTuple):
+    """A person and why they cannot receive this message (a key of `messages.states.REASONS`), or None."""
+
+    person: Person
+    reason: str | None
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What one step of the walk read; `aside` counts "duplicate", "excluded" and "filtered"."""
+
+    rows: int
+    members: list[Member] = field(default_factory=list)
+    aside: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What chooses an audience. List ids in the order that decides whose fields count."""
+
+    lists: tuple[int, ...]
+    excluded: tuple[int, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "Selection":
+        """The selection that a campaign's row holds."""
+        return cls(tuple(campaign.lists), tuple(campaign.excluded_lists), conditions.read(campaign.filters))
+
+
+def walk(
+    session: Session,
+    selection: Selection,
+    service: ServiceType,
+    *,
+    upto: int | None = None,
+    after: tuple[int, int] | None = None,
+    backwards: bool = False,
+    size: int = CHUNK,
+) -> Iterator[Chunk]:
+    """The audience in order of lists and contact ids.
+
+    `upto`: no contact id above it (a launch fixes it). `after`: (list id, contact id) to start behind, or before when
+    walking `backwards`.
+    """
+    passes, make = conditions.test_of(selection.conditions), person_maker(session, selection.lists)
+    order = list(enumerate(selection.lists))
+    for place, list_id in reversed(order) if backwards else order:
+        last: int | None = None
+        if after is not None:
+            if after[0] != list_id:
+                continue
+            last, after = after[1], None
+        earlier = selection.lists[:place]
+        while rows := session.execute(_page(list_id, last, upto, backwards, size)).all():
+            last = rows[-1].id
+            people = [make(row) for row in rows]
+            yield sort_out(session, people, earlier, selection.excluded, passes, service)
+            if len(rows) < size:
+                break
+
+
+def _page(list_id: int, last: int | None, upto: int | None, backwards: bool, size: int) -> Select[Any]:
+    query = select(*PERSON_COLUMNS).where(Contact.list_id == list_id).limit(size)
+    query = query.order_by(Contact.id.desc() if backwards else Contact.id)
+    if last is not None:
+        query = query.where(Contact.id < last if backwards else Contact.id > last)
+    return query if upto is None else query.where(Contact.id <= upto)
+
+
+def sort_out(
+    session: Session,
+    people: list[Person],
+    earlier: Sequence[int],
+    excluded: Sequence[int],
+    passes: conditions.Test | None,
+    service: ServiceType,
+) -> Chunk:
+    """Contacts of one list as members of the audience, or counted as set aside. `earlier`: the lists named before."""
+    chunk = Chunk(len(people))
+    before = _present(session, people, earlier)
+    shut_out = _present(session, people, excluded)
+    kept = []
+    for person in people:
+        if person.number in before:
+            chunk.aside["duplicate"] += 1
+        elif person.number in shut_out:
+            chunk.aside["excluded"] += 1
+        elif passes is not None and not passes(_with_area(person)):
+            chunk.aside["filtered"] += 1
+        else:
+            kept.append(person)
+    gone = opted_out(session, [person.number for person in kept], service.channel)
+    chunk.members = [Member(person, _unreachable(person, gone, service)) for person in kept]
+    return chunk
+
+
+def _with_area(person: Person) -> dict[str, Any]:
+    return {AREA_FIELD: phone.ddd(person.number) or "", **person.values}
+
+
+def _present(session: Session, people: list[Person], lists: Sequence[int]) -> set[int]:
+    """Those of the people's numbers that are in any of the lists."""
+    if not lists or not people:
+        return set()
+    query = select(Contact.number).where(Contact.list_id.in_(lists), Contact.number.in_(_NUMBERS))
+    return set(session.scalars(query, {"numbers": [person.number for person in people]}))
+
+
+def _unreachable(person: Person, gone: set[int], service: ServiceType) -> str | None:
+    if person.number in gone:
+        return "optout"
+    if person.kind == "landline" and not service.landlines:
+        return "landline"
+    return None
+
+
+@dataclass(slots=True)
+class Count:
+    """How many people there are, and where the others went.
+
+    `rows` = `total` + sum(aside) and `total` = `recipients` + sum(left_out). `exact` is False where only the first rows
+    were read and the rest is in proportion.
+    """
+
+    rows: int = 0
+    total: int = 0
+    aside: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    exact: bool = True
+
+    @property
+    def recipients(self) -> int:
+        """People who can receive the message."""
+        return self.total - sum(self.left_out.values())
+
+    def add(self, chunk: Chunk) -> None:
+        """Count one chunk of the walk."""
+        self.rows += chunk.rows
+        self.total += len(chunk.members)
+        self.aside.update(chunk.aside)
+        self.left_out.update(member.reason for member in chunk.members if member.reason)
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in which a campaign's row keeps it."""
+        return {
+            "rows": self.rows, "total": self.total, "aside": dict(self.aside), "left_out": dict(self.left_out),
+            "exact": self.exact,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Count":
+        """Read what `to_json` wrote."""
+        aside, left_out = Counter(stored["aside"]), Counter(stored["left_out"])
+        return cls(stored["rows"], stored["total"], aside, left_out, stored["exact"])
+
+
+def rows_of(session: Session, lists: Sequence[int], upto: int | None = None) -> int:
+    """Rows of the lists together, before anybody is set aside."""
+    query = select(func.count()).select_from(Contact).where(Contact.list_id.in_(lists))
+    return session.scalar(query if upto is None else query.where(Contact.id <= upto)) or 0
+
+
+def count(session: Session, selection: Selection, service: ServiceType, limit: int = WALK_LIMIT) -> Count:
+    """The audience's size while a person waits: by the walk where it is short, else by the database.
+
+    Conditions are judged row by row, so with them a long list is estimated from its first `limit` rows.
+    """
+    if not selection.lists:
+        return Count()
+    rows = rows_of(session, selection.lists)
+    if rows > limit and not selection.conditions:
+        return _by_database(session, selection, service)
+    found = Count()
+    for chunk in walk(session, selection, service, size=min(limit, CHUNK)):
+        found.add(chunk)
+        if found.rows >= limit:
+            break
+    return found if found.rows >= rows else _in_proportion(found, rows)
+
+
+def _in_proportion(seen: Count, rows: int) -> Count:
+    share = rows / seen.rows
+    aside = Counter({key: round(n * share) for key, n in seen.aside.items()})
+    total = rows - sum(aside.values())
+    left_out = Counter({key: round(n * share) for key, n in seen.left_out.items()})
+    return Count(rows, max(total, sum(left_out.values())), aside, left_out, exact=False)
+
+
+def _by_database(session: Session, selection: Selection, service: ServiceType) -> Count:
+    found = Count()
+    for place, list_id in enumerate(selection.lists):
+        earlier = selection.lists[:place]
+        kinds = case(
+            *(
+                (test, reason)
+                for test, reason in (
+                    (_in_lists(earlier), "duplicate"),
+                    (_in_lists(selection.excluded), "excluded"),
+                    (_opted_out(service.channel), "optout"),
+                    (None if service.landlines else Contact.kind == "landline", "landline"),
+                )
+                if test is not None
+            ),
+            else_="",
+        )
+        query = select(kinds, func.count()).where(Contact.list_id == list_id).group_by(kinds)
+        for kind, n in session.execute(query):
+            found.rows += n
+            if kind in ("duplicate", "excluded"):
+                found.aside[kind] += n
+                continue
+            found.total += n
+            if kind:
+                found.left_out[kind] += n
+    return found
+
+
+def _in_lists(lists: Sequence[int]) -> ColumnElement[bool] | None:
+    if not lists:
+        return None
+    other = aliased(Contact)
+    return select(other.id).where(other.number == Contact.number, other.list_id.in_(lists)).exists()
+
+
+def _opted_out(channel: str) -> ColumnElement[bool]:
+    return (
+        select(OptOut.number)
+        .where(OptOut.number == Contact.number, OptOut.channel.in_([EVERY_CHANNEL, channel]))
+        .exists()
+    )

@@ -1,0 +1,95 @@
+"""The moment a person asks for: a date, a time and a zone, judged and put into words."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import available_timezones
+
+from webapp.core import clock
+from webapp.core.errors import UserError
+
+BRAZIL = (
+    "America/Sao_Paulo", "America/Bahia", "America/Fortaleza", "America/Recife", "America/Belem", "America/Manaus",
+    "America/Cuiaba", "America/Campo_Grande", "America/Porto_Velho", "America/Boa_Vista", "America/Rio_Branco",
+    "America/Noronha",
+)  # fmt: skip
+HORIZON = timedelta(days=366)  # a year wrongly typed should not wait for ten
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A wall-clock time in a zone. `utc` is aware; `shift` says what summer time did: "", "skipped" or "doubled"."""
+
+    utc: datetime
+    zone: str
+    shift: str = ""
+
+    @property
+    def wall(self) -> datetime:
+        """The moment on the zone's clocks."""
+        return self.utc.astimezone(clock.zone(self.zone))
+
+
+@cache
+def zones() -> tuple[str, ...]:
+    """Every IANA zone that names a place, Brazil's first."""
+    places = {
+        name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/"))
+    }
+    return (*BRAZIL, *sorted(places - set(BRAZIL)), "UTC")
+
+
+def check_zone(name: str) -> str:
+    """The zone's name where it exists; UserError otherwise."""
+    try:
+        clock.zone(name)
+    except ValueError:
+        raise UserError(
+            "There is no time zone called %(zone)s. Choose one from the list, such as America/Sao_Paulo.",
+            field="timezone",
+            zone=name or "?",
+        ) from None
+    return name
+
+
+def read(day: date, at: time, zone: str) -> Moment:
+    """A wall-clock time as a moment: a skipped hour becomes the next valid minute, a doubled one means the first."""
+    check_zone(zone)
+    wall = datetime.combine(day, at)
+    utc = clock.local_to_utc(wall, zone)
+    tz = clock.zone(zone)
+    if utc.astimezone(tz).replace(tzinfo=None) != wall:
+        return Moment(utc, zone, "skipped")
+    first, second = (wall.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return Moment(utc, zone, "doubled" if first != second else "")
+
+
+def check_future(moment: Moment, now: datetime, field: str = "date") -> Moment:
+    """The moment where it is still to come (`now` aware); UserError for the past and for beyond a year."""
+    if moment.utc <= now:
+        raise UserError(
+            "%(when)s in %(zone)s has passed. Choose a moment that is still to come.",
+            field=field,
+            when=moment.wall.strftime("%d/%m/%Y %H:%M"),
+            zone=place_of(moment.zone),
+        )
+    if moment.utc > now + HORIZON:
+        raise UserError(
+            "%(when)s is more than a year away. Check the date.",
+            field=field,
+            when=moment.wall.strftime("%d/%m/%Y %H:%M"),
+        )
+    return moment
+
+
+def place_of(zone: str) -> str:
+    """A zone's name for people: `America/Sao_Paulo` → `Sao Paulo`."""
+    return zone.rsplit("/", 1)[-1].replace("_", " ")
+
+
+def offset_of(moment: datetime) -> str:
+    """The offset of an aware moment from UTC, as people write it: `UTC−3`, `UTC+5:30`."""
+    minutes = round((moment.utcoffset() or timedelta()).total_seconds() / 60)
+    sign = "−" if minutes < 0 else "+"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{sign}{hours}" + (f":{rest:02}" if rest else "")
