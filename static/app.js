@@ -44,10 +44,16 @@
   const token = () => (document.querySelector("meta[name=csrf-token]") || {}).content || "";
   const changes = (method) => !/^(get|head|options)$/i.test(method || "get");
   // Two names an event: version 2 of htmx and version 4.
-  on("htmx:configRequest", (event) => { if (changes(event.detail.verb)) event.detail.headers["X-CSRFToken"] = token(); });
+  // A live box asks by itself: marked so that it does not keep an unattended session alive.
+  const asksItself = (element) => !!element && !!element.matches && element.matches("[data-live]");
+  on("htmx:configRequest", (event) => {
+    if (changes(event.detail.verb)) event.detail.headers["X-CSRFToken"] = token();
+    if (asksItself(event.detail.elt)) event.detail.headers["X-Recado-Poll"] = "1";
+  });
   on("htmx:config:request", (event) => {
     const request = event.detail.ctx.request;
     if (changes(request.method)) request.headers["X-CSRFToken"] = token();
+    if (asksItself(event.detail.ctx.sourceElement)) request.headers["X-Recado-Poll"] = "1";
   });
 
   let silent = false; // one complaint while polling fails, not one a tick
@@ -284,8 +290,9 @@
   }
 
   let warning = 0, ending = 0;
-  function sessionEnds(moment) {
-    const left = Date.parse(moment) - Date.now(), dialog = byId("session-end");
+  // In seconds from now, not as a moment: a browser's clock may be wrong, and reloading too early would prolong it.
+  function sessionEnds(seconds) {
+    const left = Number(seconds) * 1000, dialog = byId("session-end");
     if (!dialog || Number.isNaN(left)) return;
     clearTimeout(warning);
     clearTimeout(ending);

@@ -70,7 +70,7 @@ def frame() -> dict[str, Any]:
             "language_url": link("accounts.language"),
             "credits_url": link("credits.index") if may("credits") else None,
             "keep_url": link("accounts.keep"),
-            "session_ends": current_user.session_ends_at.isoformat(timespec="seconds") if signed_in else "",
+            "session_ends": str(current_user.session_seconds) if signed_in else "",
             "shortcuts": "on" if getattr(current_user, "shortcuts", True) else "off",
             "me_url": link("accounts.me"),
             "logout_url": link("accounts.logout"),

@@ -14,7 +14,7 @@ from webapp.accounts.models import LoginSession
 from webapp.core import clock
 from webapp.core.web import services
 
-ENDS_HEADER = "X-Recado-Session-Ends"  # tells the page's script when to warn, in answers to live boxes too
+ENDS_HEADER = "X-Session-Ends"  # in how many seconds: tells the page's script when to warn, live boxes' answers too
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class CurrentPerson:
     is_authenticated = True
     is_active = True
     is_anonymous = False
+
+    @property
+    def session_seconds(self) -> int:
+        """Seconds until the session ends by itself. Not a moment: browsers' clocks differ from ours."""
+        return max(0, int((self.session_ends_at - clock.aware(clock.now())).total_seconds()))
 
     def get_id(self) -> str:
         """What the cookie holds: the session's token, not the person's id."""
@@ -105,7 +110,7 @@ def _touch(session_id: int) -> datetime:
 
 def _tell_end(response: Response) -> Response:
     if "_user_id" in session and response.mimetype == "text/html" and current_user.is_authenticated:
-        response.headers[ENDS_HEADER] = current_user.session_ends_at.isoformat(timespec="seconds")
+        response.headers[ENDS_HEADER] = str(current_user.session_seconds)
     return response
 
 
