@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from ssl import SSLContext
 
 ACCEPTED = (
@@ -46,10 +47,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def trickle(self, parts: Iterator[bytes]) -> None:
-        """Write piece after piece, until the test ends or the client hangs up."""
+        """Write piece after piece for some seconds, or until the test ends or the client hangs up."""
         self.close_connection = True
         try:
-            for part in parts:
+            for part in islice(parts, 80):
                 self.wfile.write(part)
                 self.wfile.flush()
                 if self.server.over.wait(0.05):

@@ -291,7 +291,7 @@ def test_a_trickling_server_is_given_up_at_the_deadline(server, gateway, parts):
 
 
 def test_a_silent_server_is_given_up_at_the_deadline(server, gateway):
-    server.answer = lambda handler: server.over.wait()
+    server.answer = lambda handler: server.over.wait(4)
     with pytest.raises(OutcomeUnknown):
         gateway.send_multiple([ANA], timeout=0.3)
     with pytest.raises(LookupFailed):
