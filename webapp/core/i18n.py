@@ -4,7 +4,6 @@ The catalogue is one `.po` a package under `webapp/translations/<locale>/`, merg
 file to forget, and the words of a feature lie together.
 """
 
-import gettext
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
 from flask import Flask, has_request_context, request
 from flask_babel import Babel, Domain, force_locale, get_locale
 from flask_login import current_user
@@ -39,19 +39,19 @@ def merged_catalogue(locale: str) -> Catalog:
 
 
 @cache
-def _translations(locale: str) -> gettext.NullTranslations:
+def _translations(locale: str) -> NullTranslations:
     if not (TRANSLATIONS / locale).is_dir():
-        return gettext.NullTranslations()
+        return NullTranslations()
     compiled = io.BytesIO()
     write_mo(compiled, merged_catalogue(locale))
     compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
+    return Translations(compiled)
 
 
-class MergedDomain(Domain):
+class MergedDomain(Domain):  # type: ignore[misc]
     """Flask-Babel's domain over the merged catalogue."""
 
-    def get_translations(self) -> gettext.NullTranslations:
+    def get_translations(self) -> NullTranslations:
         locale = get_locale()
         return _translations(str(locale) if locale else "en")
 
@@ -95,8 +95,8 @@ def init_app(app: Flask, default_locale: str, default_zone: str) -> None:
         app,
         default_locale=default_locale,
         default_timezone=default_zone,
-        default_domain=MergedDomain(),
         locale_selector=lambda: choose_locale(default_locale),
         timezone_selector=zone,
     )
+    app.extensions["babel"].instance.domain_instance = MergedDomain()  # Babel() itself takes only a file's name
     app.jinja_env.globals["locales"] = LOCALES

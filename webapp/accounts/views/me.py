@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit, login, passwords, queries, service, sessions, tries
 from webapp.accounts.forms import PasswordForm, SettingsForm, show_fault
 from webapp.accounts.guards import guard, public
+from webapp.accounts.permissions import ROLES
 from webapp.accounts.views.blueprint import bp
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import LOCALES
@@ -170,5 +171,7 @@ def _page(
         form=settings_form or _settings_form(),
         password_form=password_form or PasswordForm(formdata=None),
         sessions=opened,
+        role=gettext(ROLES[current_user.role]),
+        minimum=passwords.MINIMUM,
     )
     return page, code

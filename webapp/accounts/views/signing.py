@@ -118,4 +118,5 @@ def welcome(token: str) -> Response | tuple[str, int]:
             flash(gettext("Password saved. Sign in with it."), "success")
             return redirect(url_for("accounts.login"), 303)
     code = 422 if request.method == "POST" else 200
-    return make_response(render_template("accounts/welcome.html", form=form, person=person), code)
+    page = render_template("accounts/welcome.html", form=form, person=person, minimum=passwords.MINIMUM)
+    return make_response(page, code)
