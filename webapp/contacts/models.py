@@ -34,7 +34,7 @@ class ListField(Base):
     list_id: Mapped[int] = mapped_column(ForeignKey("contact_list.id"))
     key: Mapped[str] = mapped_column(String(60))  # folded: lower-case ASCII with _
     label: Mapped[str] = mapped_column(String(120))  # the header as it stood in the file
-    kind: Mapped[str] = mapped_column(String(8), default="text")  # text | number | date
+    kind: Mapped[str] = mapped_column(String(8), default="text")  # text | number | date | name | phone
     position: Mapped[int]
 
     list: Mapped[ContactList] = relationship(back_populates="fields")
@@ -70,14 +70,15 @@ class Import(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     list_id: Mapped[int | None] = mapped_column(ForeignKey("contact_list.id"))
     new_list_name: Mapped[str | None] = mapped_column(String(120))
-    state: Mapped[str] = mapped_column(String(12))  # uploaded | checking | ready | importing | done | failed | undone
+    state: Mapped[str] = mapped_column(String(12))  # a key of `contacts.states.STATES`
     filename: Mapped[str] = mapped_column(String(200))
     path: Mapped[str] = mapped_column(String(300))  # below the instance folder
-    format: Mapped[str] = mapped_column(String(8))  # csv | xlsx | ods
+    format: Mapped[str] = mapped_column(String(8))  # csv | sheet | paste
     encoding: Mapped[str | None] = mapped_column(String(20))
     delimiter: Mapped[str | None] = mapped_column(String(4))
     has_header: Mapped[bool] = mapped_column(default=True)
     mapping: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    checked: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # what the check before it counted
     total_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     done_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     rows: Mapped[int] = mapped_column(default=0)
@@ -114,3 +115,16 @@ class ImportFault(Base):
     reason: Mapped[str] = mapped_column(String(40))  # key of the reasons in `contacts.faults`
     row: Mapped[list[Any]] = mapped_column(JSON)
     mended_at: Mapped[datetime | None]
+
+
+class ImportBefore(Base):
+    """A person who was in the list already, as they were before an import changed them: what its undoing restores."""
+
+    __tablename__ = "import_before"
+
+    import_id: Mapped[int] = mapped_column(ForeignKey("contact_import.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(200))
+    name_key: Mapped[str] = mapped_column(String(200))
+    fields: Mapped[dict[str, Any]] = mapped_column(JSON)

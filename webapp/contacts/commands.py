@@ -1,0 +1,109 @@
+"""`recado contacts import`: one file into one list, to its end, in the command itself."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from webapp.contacts import exporting, faults, service, uploads, work
+from webapp.contacts.columns import Mapping
+from webapp.contacts.models import Import, ImportFault
+from webapp.core.db import Database, moment
+from webapp.core.errors import UserError
+from webapp.core.i18n import N_, translate
+from webapp.core.settings import Settings
+
+_HEADER = (N_("Line"), N_("Column"), N_("Value"), N_("Reason"), N_("What to do"))
+
+
+def run_import_command(
+    db: Database,
+    settings: Settings,
+    file: Path,
+    list_name: str,
+    basis: str = "not_stated",
+    source: str = "",
+    consent_date: date | None = None,
+) -> dict[str, Any]:
+    """Import a file and return the counts of the contract; UserError where the file or an argument is refused."""
+    folder = settings.instance
+    with file.open("rb") as stream:
+        kept = uploads.keep(folder, stream)
+    with db.writing() as session:
+        found = uploads.register(session, folder, kept, file.name, None)
+        found.lease_until = moment(session) + work.LEASE  # ours: no worker shall take it
+    import_id = found.id
+    try:
+        if found.state == "reading":
+            work.run_claimed(db, folder, import_id)
+        with db.writing() as session:
+            found = _checked(session, import_id)
+            uploads.require_number(Mapping.from_json(found.mapping))
+            found.state = "ready"
+            consent = uploads.Consent(basis, source, consent_date)
+            uploads.confirm(session, import_id, list_name, consent, None)
+            found.lease_until = moment(session) + work.LEASE
+    except UserError:
+        _give_up(db, folder, import_id)
+        raise
+    work.run_claimed(db, folder, import_id)
+    with db.reading() as session:
+        found = _checked(session, import_id)
+        return _report(session, folder, found, settings.locale)
+
+
+def _checked(session: Session, import_id: int) -> Import:
+    """The import; its own error where a step has failed."""
+    found = uploads.the_import(session, import_id)
+    if found.state == "failed" and found.error:
+        raise UserError(found.error, field=None, **found.error_values)
+    return found
+
+
+def _give_up(db: Database, folder: Path, import_id: int) -> None:
+    with db.writing() as session:
+        found = uploads.the_import(session, import_id)
+        if found.state in ("reading", "uploaded", "ready"):
+            found.state = "discarded"
+        (folder / found.path).unlink(missing_ok=True)
+
+
+def _report(session: Session, folder: Path, found: Import, locale: str) -> dict[str, Any]:
+    assert found.list_id is not None
+    errors = folder / "exports" / f"import-{found.id}-errors.csv"
+    if found.rejected:
+        errors.parent.mkdir(parents=True, exist_ok=True)
+        with errors.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(fault_lines(session, found, locale))
+    return {
+        "list": service.the_list(session, found.list_id).name,
+        "rows": found.rows,
+        "imported": found.imported,
+        "duplicates": found.duplicates,
+        "rejected": found.rejected,
+        "suppressed": found.suppressed,
+        "errors_file": str(errors) if found.rejected else None,
+    }
+
+
+def fault_lines(session: Session, found: Import, locale: str) -> Iterator[str]:
+    """The wrong rows of an import as CSV: line, column, value, reason, cure, then the row as it stood."""
+    labels = [column["label"] for column in found.mapping.get("columns", [])][:40]
+    words = [translate(word, locale) for word in _HEADER]
+    return exporting.csv_lines([*words, *labels], _fault_rows(session, found.id, locale))
+
+
+def _fault_rows(session: Session, import_id: int, locale: str) -> Iterator[list[object]]:
+    after: int | None = None
+    while rows := uploads.faults_of(session, import_id, after):
+        for row in rows:
+            yield _fault_row(row, locale)
+        after = rows[-1].id
+        session.expunge_all()
+
+
+def _fault_row(row: ImportFault, locale: str) -> list[object]:
+    what, cure = faults.ROW[row.reason]
+    return [row.line, row.column, row.value, translate(what, locale), translate(cure, locale), *row.row]

@@ -1,0 +1,40 @@
+"""What can be wrong with a file or a row, in plain words, each with its cure. The only list of them."""
+
+from webapp.core import phone
+from webapp.core.errors import UserError
+from webapp.core.i18n import N_
+
+ROW = {
+    **phone.BAD,
+    "line_too_long": (
+        N_("the line is far too long"),
+        N_("A quotation mark or a line break is probably missing here: open the file and mend this line."),
+    ),
+    "too_many_cells": (
+        N_("the row has more values than the table has columns"),
+        N_("A value probably contains the separator: put it in quotation marks."),
+    ),
+    "cell_too_long": (N_("a value is longer than 1,000 characters"), N_("Shorten it or leave the column out.")),
+}
+
+FILE = {
+    "empty": N_("The file is empty. Choose the file again, or paste the table."),
+    "only_header": N_("The file has a header but no rows below it. Was the right sheet saved?"),
+    "not_a_table": N_("This is no table: it looks like %(kind)s. Save the list as CSV or XLSX and upload that."),
+    "no_text": N_("This file is no table that we can read. Save the list as CSV or XLSX and upload that."),
+    "web_page": N_(
+        "This is a web page that calls itself a spreadsheet. Open it in Excel or LibreOffice and save it as XLSX."
+    ),
+    "too_many_columns": N_("The table has %(count)s columns; %(limit)s are the most. Leave out those you do not need."),
+    "first_line_too_long": N_("The first line of the file is longer than a million characters: this is no table."),
+    "bad_sheet": N_("The spreadsheet is damaged or has a password. Open it, save it again and upload that."),
+    "bomb": N_("The spreadsheet unpacks to more than we can take. Save it as CSV and upload that."),
+    "no_numbers": N_("No column with phone numbers was found. Say which one it is, or add it to the file."),
+    "gone": N_("The uploaded file is gone from the disk. Upload it again."),
+    "encoding": N_("The file cannot be read with that encoding. Choose another one."),
+}
+
+
+def refused(key: str, **values: str | int) -> UserError:
+    """The refusal of a whole file."""
+    return UserError(FILE[key], field=None, **values)

@@ -1,0 +1,133 @@
+"""Writing people into a list, thousands at once, on SQLite and PostgreSQL alike."""
+
+import json
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as StrMapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from webapp.contacts.columns import Mapping
+from webapp.contacts.digest import Fault, Person
+from webapp.contacts.models import Contact, ContactList, ImportBefore, ImportFault, ListField
+
+# Rendered as plain integers: one cached statement for any count, and no limit on parameters.
+_NUMBERS = bindparam("numbers", expanding=True, literal_execute=True, type_=BigInteger)
+
+_UPSERT = """
+INSERT INTO contact (list_id, number, kind, name, name_key, fields, import_id, created_at, updated_at)
+VALUES ({values})
+ON CONFLICT (list_id, number) DO UPDATE SET
+  kind = excluded.kind,
+  name = CASE WHEN excluded.name = '' THEN contact.name ELSE excluded.name END,
+  name_key = CASE WHEN excluded.name = '' THEN contact.name_key ELSE excluded.name_key END,
+  fields = {merged},
+  updated_at = excluded.updated_at
+"""
+_UPSERT_SQLITE = _UPSERT.format(
+    values="?, ?, ?, ?, ?, ?, ?, ?, ?", merged="json_patch(contact.fields, excluded.fields)"
+)
+_UPSERT_POSTGRES = _UPSERT.format(
+    values="%s, %s, %s, %s, %s, %s::json, %s, %s, %s",
+    merged="(contact.fields::jsonb || excluded.fields::jsonb)::json",
+)
+
+
+class Stored(NamedTuple):
+    """How many people are new to the list, and the numbers of those who were in it before."""
+
+    created: int
+    known: set[int]
+
+
+def _dialect(session: Session) -> str:
+    return str(session.get_bind().dialect.name)
+
+
+def insert_for(session: Session, table: Any) -> Any:
+    """An INSERT of the session's database that knows ON CONFLICT."""
+    return (postgresql if _dialect(session) == "postgresql" else sqlite).insert(table)
+
+
+def as_json(values: StrMapping[str, str]) -> str:
+    """Fields in the form in which `Person` carries them."""
+    return json.dumps(dict(values), ensure_ascii=False) if values else "{}"
+
+
+def lock_list(session: Session, list_id: int) -> int:
+    """The size of a list, which nobody else changes until this transaction ends: two imports take turns."""
+    return session.scalars(select(ContactList.size).where(ContactList.id == list_id).with_for_update()).one()
+
+
+def upsert(
+    session: Session,
+    list_id: int,
+    people: Sequence[Person],
+    now: datetime,
+    *,
+    import_id: int | None = None,
+    all_new: bool = False,
+) -> Stored:
+    """Put people into a list (locked before): new ones are inserted, known ones updated where the file says something.
+
+    `all_new` promises that none of them is in the list, which saves asking. What an import changes is kept as it was.
+    """
+    if not people:
+        return Stored(0, set())
+    known = set() if all_new else _keep_before(session, list_id, [person.number for person in people], import_id)
+    sqlite_moment = now.isoformat(sep=" ", timespec="microseconds")
+    moment: Any = now if _dialect(session) == "postgresql" else sqlite_moment
+    statement = _UPSERT_POSTGRES if _dialect(session) == "postgresql" else _UPSERT_SQLITE
+    session.connection().exec_driver_sql(
+        statement, [(list_id, *person, import_id, moment, moment) for person in people]
+    )
+    created = len(people) - len(known)
+    grow(session, list_id, created)
+    return Stored(created, known)
+
+
+def grow(session: Session, list_id: int, by: int) -> None:
+    """Change the size of a list."""
+    session.execute(update(ContactList).where(ContactList.id == list_id).values(size=ContactList.size + by))
+
+
+def _keep_before(session: Session, list_id: int, numbers: list[int], import_id: int | None) -> set[int]:
+    wanted = select(Contact.number).where(Contact.list_id == list_id, Contact.number.in_(_NUMBERS))
+    known = set(session.scalars(wanted, {"numbers": numbers}))
+    if known and import_id is not None:
+        columns = ("number", "kind", "name", "name_key", "fields")
+        before = select(literal(import_id), *(getattr(Contact, column) for column in columns)).where(
+            Contact.list_id == list_id, Contact.number.in_(_NUMBERS)
+        )
+        keep = insert_for(session, ImportBefore).from_select(["import_id", *columns], before).on_conflict_do_nothing()
+        # Not through the ORM, which would take the parameters for columns of the new rows.
+        session.connection().execute(keep, {"numbers": sorted(known)})
+    return known
+
+
+def add_faults(session: Session, import_id: int, faults: Sequence[Fault]) -> None:
+    """Keep the rows that could not be used."""
+    if faults:
+        session.execute(insert(ImportFault), [{"import_id": import_id, **fault._asdict()} for fault in faults])
+
+
+def add_fields(session: Session, list_id: int, mapping: Mapping) -> None:
+    """Make the columns of a file fields of the list; those it has keep their name and place."""
+    position = len(list(session.scalars(select(ListField.id).where(ListField.list_id == list_id))))
+    roles = {"name": "name", "number": "phone"}
+    wanted = [
+        {"key": column.key, "label": column.label, "kind": roles.get(column.role, column.kind)}
+        for column in mapping.columns
+        if column.role in ("field", "name", "number")
+    ]
+    ensure_fields(session, list_id, wanted, position)
+
+
+def ensure_fields(session: Session, list_id: int, wanted: Iterable[dict[str, str]], position: int) -> None:
+    """Add fields that the list lacks, from a position on."""
+    rows = [{"list_id": list_id, "position": position + index, **field} for index, field in enumerate(wanted)]
+    if rows:
+        session.execute(insert_for(session, ListField).on_conflict_do_nothing(), rows)

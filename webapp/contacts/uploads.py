@@ -1,0 +1,208 @@
+"""An upload's way to its import: kept, looked at, its columns named, confirmed, discarded, undone."""
+
+import secrets
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from webapp.contacts import faults, service, sniffing, storing
+from webapp.contacts.columns import Mapping, Role, guess
+from webapp.contacts.models import ContactList, Import, ImportFault
+from webapp.contacts.states import BASES, OPEN
+from webapp.contacts.work import prepare, shape_of
+from webapp.core import clock
+from webapp.core.errors import NotFound, UserError
+from webapp.core.i18n import N_
+
+FOLDER = "uploads"
+
+
+def keep(folder: Path, stream: BinaryIO, suffix: str = ".csv") -> Path:
+    """Store an upload under a random name below the instance folder; returns where."""
+    target = folder / FOLDER / f"{secrets.token_hex(16)}{suffix}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        shutil.copyfileobj(stream, file, 1 << 20)
+    return target
+
+
+def keep_paste(folder: Path, text: str) -> Path:
+    """Store a pasted block as a file of its own; UserError for an empty one."""
+    if not text.strip():
+        raise UserError(N_("Paste some rows first."), field="pasted")
+    target = folder / FOLDER / f"{secrets.token_hex(16)}.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text.replace("\r\n", "\n"), encoding="utf-8", errors="replace", newline="\n")
+    return target
+
+
+def _shown_name(name: str) -> str:
+    bare = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c for c in bare if c.isprintable())[:200]
+
+
+def register(session: Session, folder: Path, path: Path, filename: str, person_id: int | None, **more: Any) -> Import:
+    """The row of a kept file: a text is looked at now, a workbook by a worker (state `reading`).
+
+    UserError where the file is no table; its file is removed then.
+    """
+    now = clock.now()
+    row = Import(
+        filename=_shown_name(filename), path=str(path.relative_to(folder)), created_at=now, created_by=person_id
+    )
+    try:
+        if path.stat().st_size and sniffing.is_sheet(path):
+            row.state, row.format, row.total_bytes = "reading", "sheet", path.stat().st_size
+            row.path = str(path.rename(path.with_suffix(".sheet")).relative_to(folder))
+        else:
+            row.state, row.format = "uploaded", "csv"
+            _apply(row, prepare(path))
+    except UserError:
+        path.unlink(missing_ok=True)
+        raise
+    _apply(row, more)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _apply(row: Import, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def the_import(session: Session, import_id: int) -> Import:
+    """An import by its id; NotFound where there is none."""
+    found = session.get(Import, import_id)
+    if found is None:
+        raise NotFound(N_("This import does not exist."))
+    return found
+
+
+def _open(session: Session, import_id: int) -> Import:
+    found = session.scalar(select(Import).where(Import.id == import_id).with_for_update())
+    if found is None:
+        raise NotFound(N_("This import does not exist."))
+    if found.state not in OPEN:
+        raise UserError(N_("This import has gone on in the meantime. Look at it again."))
+    return found
+
+
+def reshape(session: Session, folder: Path, import_id: int, encoding: str, delimiter: str, has_header: bool) -> Import:
+    """Read the file's beginning again as a person says it is written; columns are guessed anew."""
+    found = _open(session, import_id)
+    if encoding not in sniffing.ENCODINGS or delimiter not in sniffing.DELIMITERS:
+        raise faults.refused("encoding")
+    path = folder / found.path
+    shape = sniffing.sniff_csv(path, encoding=encoding, delimiter=delimiter)
+    rows = sniffing.sample(path, shape)
+    mapping = guess(rows, has_header=has_header, width=shape.width)
+    _apply(found, {"encoding": encoding, "delimiter": delimiter, "has_header": has_header})
+    _apply(found, {"mapping": mapping.to_json(), "state": "uploaded", "checked": {}})
+    return found
+
+
+def start_check(session: Session, import_id: int, roles: dict[int, Role], labels: dict[int, str]) -> Import:
+    """Fix what the columns mean and have the whole file checked; UserError where not exactly one holds the number."""
+    found = _open(session, import_id)
+    mapping = Mapping.from_json(found.mapping).with_roles(roles, labels)
+    require_number(mapping)
+    for role in ("name", "ddd"):
+        if sum(column.role == role for column in mapping.columns) > 1:
+            raise UserError(N_("Two columns have the same meaning. Choose one of them."), field="mapping")
+    values = {"rows": 0, "done_bytes": 0, "checked": {}, "lease_until": None, "error": None}
+    _apply(found, {"mapping": mapping.to_json(), "state": "checking", **values})
+    return found
+
+
+def require_number(mapping: Mapping) -> None:
+    """UserError where no column, or more than one, holds the phone number."""
+    count = sum(column.role == "number" for column in mapping.columns)
+    if count == 0:
+        raise UserError(faults.FILE["no_numbers"], field="mapping")
+    if count > 1:
+        raise UserError(N_("Only one column can be the phone number. Make the others fields."), field="mapping")
+
+
+def back_to_columns(session: Session, import_id: int) -> Import:
+    """From the result of a check back to the columns."""
+    found = _open(session, import_id)
+    _apply(found, {"state": "uploaded", "checked": {}, "rows": 0, "done_bytes": 0})
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Why these people may be written to: a key of `states.BASES`, where that was given, and when."""
+
+    basis: str = "not_stated"
+    source: str = ""
+    day: date | None = None
+
+
+def confirm(session: Session, import_id: int, list_name: str, consent: Consent, person_id: int | None) -> Import:
+    """Start the import of a checked file into a list of that name, made where there is none."""
+    found = _open(session, import_id)
+    if found.state != "ready":
+        raise UserError(N_("Check the file first."))
+    _check_consent(consent)
+    _apply(found, {"basis": consent.basis, "source": consent.source.strip()[:300], "consent_date": consent.day})
+    target = service.list_named(session, list_name, person_id)
+    begin(session, found, target)
+    return found
+
+
+def _check_consent(consent: Consent) -> None:
+    if consent.basis not in BASES:
+        raise UserError(N_("Choose why you may write to these people."), field="basis")
+    if consent.day is not None and consent.day > clock.now().date():
+        raise UserError(N_("The date of the consent is still to come."), field="consent_date")
+    if consent.basis == "consent" and not consent.source.strip():
+        raise UserError(N_("Say where the consent was given: a form, a shop, a contract."), field="source")
+
+
+def begin(session: Session, found: Import, target: ContactList) -> None:
+    """Set an import's counts to zero and hand it to a worker."""
+    counts = ("rows", "done_bytes", "imported", "created", "duplicates", "rejected", "suppressed", "landlines")
+    _apply(found, {**dict.fromkeys(counts, 0), "repaired": {}, "state": "importing", "lease_until": None})
+    _apply(found, {"list_id": target.id, "new_list_name": target.name, "started_at": clock.now(), "error": None})
+    storing.add_fields(session, target.id, Mapping.from_json(found.mapping))
+    session.flush()
+
+
+def discard(session: Session, folder: Path, import_id: int) -> Import:
+    """Give up an import that has not begun; its file is removed."""
+    found = _open(session, import_id)
+    _apply(found, {"state": "discarded", "finished_at": clock.now(), "checked": {}})
+    (folder / found.path).unlink(missing_ok=True)
+    return found
+
+
+def start_undo(session: Session, import_id: int) -> Import:
+    """Have a worker take a finished import back; UserError where it is not finished."""
+    moved = session.execute(
+        update(Import)
+        .where(Import.id == import_id, Import.state == "done")
+        .values(state="undoing", lease_until=None)
+        .returning(Import.id)
+    ).all()
+    if not moved:
+        raise UserError(N_("Only a finished import can be undone."))
+    return the_import(session, import_id)
+
+
+def faults_of(session: Session, import_id: int, after: int | None = None, size: int = 5000) -> list[ImportFault]:
+    """Wrong rows of an import in the order of its file, behind a row's id."""
+    wanted = select(ImportFault).where(ImportFault.import_id == import_id).order_by(ImportFault.id).limit(size)
+    return list(session.scalars(wanted.where(ImportFault.id > after) if after else wanted))
+
+
+def resample(folder: Path, found: Import) -> list[tuple[int, list[str]]]:
+    """The first rows of an import's file below its header, for the preview."""
+    rows = sniffing.sample(folder / found.path, shape_of(found))
+    return rows[1:] if found.has_header else rows

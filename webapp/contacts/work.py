@@ -1,0 +1,255 @@
+"""What a worker does with an import: read the sheet, check, import, undo. Each may be killed anywhere and run again.
+
+The row of the import carries the truth: state, lease, how many rows are done. A chunk's people and the row's counts
+commit together, and every write is bound to the count it started from, so a worker that was only slow, not dead, cannot
+write a chunk that another one has taken over.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from webapp.contacts import faults, sheets, sniffing, storing
+from webapp.contacts.columns import Mapping, guess
+from webapp.contacts.digest import Chunk, Digester, filled
+from webapp.contacts.models import Contact, ContactList, Import
+from webapp.contacts.reading import Row, Shape, Table
+from webapp.contacts.states import AT_WORK
+from webapp.contacts.undo import undo_chunk
+from webapp.core import clock
+from webapp.core.db import Database, moment
+from webapp.core.errors import UserError
+from webapp.core.i18n import N_
+from webapp.optouts import queries as optouts
+
+log = structlog.get_logger(__name__)
+
+CHUNK = 5000
+LEASE = timedelta(seconds=60)
+SHOWN_FAULTS = 50  # of a check, to be looked at before the import
+
+
+class Lost(Exception):
+    """Another worker has this import, or a person has stopped it."""
+
+
+def claim(db: Database, import_id: int) -> bool:
+    """Take an import that has something to do and that nobody is at."""
+    with db.writing(durable=False) as session:
+        now = moment(session)
+        free = or_(Import.lease_until.is_(None), Import.lease_until < now)
+        taken = session.execute(
+            update(Import)
+            .where(Import.id == import_id, Import.state.in_(AT_WORK), free)
+            .values(lease_until=now + LEASE)
+            .returning(Import.id)
+        ).all()
+    return bool(taken)
+
+
+def run(db: Database, folder: Path, import_id: int) -> None:
+    """Do what the import's state asks for, where it is free. `folder`: the instance's."""
+    if claim(db, import_id):
+        run_claimed(db, folder, import_id)
+
+
+def run_claimed(db: Database, folder: Path, import_id: int) -> None:
+    """The same for an import that this process has claimed already."""
+    with db.reading() as session:
+        found = session.get(Import, import_id)
+    assert found is not None
+    steps = {"reading": _read_sheet, "checking": _check, "importing": _import, "undoing": _undo}
+    try:
+        steps[found.state](db, folder, found)
+    except Lost:
+        log.info("import lost to another worker", import_id=import_id)
+    except UserError as error:
+        _fail(db, import_id, error.msgid, error.values)
+    except FileNotFoundError:
+        _fail(db, import_id, faults.FILE["gone"], {})
+    except DBAPIError:
+        raise  # the database is away or full: the lease runs out and a sweep tries again
+    except Exception:
+        log.exception("import failed", import_id=import_id)
+        _fail(db, import_id, N_("Something unexpected stopped the import. The log of the worker says what."), {})
+
+
+def _fail(db: Database, import_id: int, msgid: str, values: dict[str, Any]) -> None:
+    with db.writing() as session:
+        session.execute(
+            update(Import)
+            .where(Import.id == import_id, Import.state.in_(AT_WORK))
+            .values(state="failed", error=msgid, error_values=values, lease_until=None, finished_at=clock.now())
+        )
+
+
+def _advance(session: Session, found: Import, rows_before: int, **values: Any) -> None:
+    """Write progress, provided that the import is still ours and where we left it; `Lost` otherwise."""
+    values.setdefault("lease_until", moment(session) + LEASE)
+    moved = session.execute(
+        update(Import)
+        .where(Import.id == found.id, Import.state == found.state, Import.rows == rows_before)
+        .values(**values)
+        .returning(Import.id)
+    ).all()
+    if not moved:
+        raise Lost
+
+
+def prepare(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> dict[str, Any]:
+    """The columns of an `Import` row that its file tells: shape and guessed mapping. UserError for no table."""
+    shape = sniffing.sniff_csv(path, encoding=encoding, delimiter=delimiter)
+    rows = sniffing.sample(path, shape)
+    if shape.has_header and len(rows) < 2:
+        raise faults.refused("only_header")
+    mapping = guess(rows, has_header=shape.has_header, width=shape.width)
+    return {
+        "encoding": shape.encoding,
+        "delimiter": shape.delimiter,
+        "has_header": shape.has_header,
+        "mapping": mapping.to_json(),
+        "total_bytes": path.stat().st_size,
+    }
+
+
+def shape_of(found: Import) -> Shape:
+    """How the file of an import is written, as found or as a person changed it."""
+    assert found.encoding is not None
+    assert found.delimiter is not None
+    return Shape(found.encoding, found.delimiter, found.has_header, found.mapping["width"])
+
+
+def _read_sheet(db: Database, folder: Path, found: Import) -> None:
+    source = folder / found.path
+    target = source.with_suffix(".csv")
+    sheets.to_csv(source, target)
+    values = prepare(target, encoding=sheets.ENCODING, delimiter=sheets.DELIMITER)
+    with db.writing() as session:
+        path = str(target.relative_to(folder))
+        _advance(session, found, 0, state="uploaded", path=path, lease_until=None, **values)
+    source.unlink(missing_ok=True)
+
+
+class _Reader:
+    """The filled rows of an import's file in chunks, digested."""
+
+    def __init__(self, folder: Path, found: Import) -> None:
+        self.table = Table(folder / found.path, shape_of(found))
+        self.digester = Digester(Mapping.from_json(found.mapping))
+        rows = filled(self.table)
+        if found.has_header:
+            next(rows, None)
+        self._rows: Iterator[Row] = rows
+
+    def chunk(self, size: int = CHUNK) -> Chunk | None:
+        """The next rows, None at the end of the file."""
+        rows = list(islice(self._rows, size))
+        return self.digester.digest(rows) if rows else None
+
+    def skip(self, rows: int) -> None:
+        """Read rows that are stored already, for the numbers in them."""
+        while rows > 0:
+            chunk = self.chunk(min(rows, CHUNK))
+            if chunk is None:
+                return
+            rows -= chunk.rows
+
+
+def _check(db: Database, folder: Path, found: Import) -> None:
+    reader = _Reader(folder, found)
+    totals: Counter[str] = Counter()
+    repairs: Counter[str] = Counter()
+    shown: list[dict[str, Any]] = []
+    before = found.rows
+    done = 0
+    while (chunk := reader.chunk()) is not None:
+        with db.reading() as session:
+            out = len(optouts.opted_out(session, [person.number for person in chunk.people]))
+        totals.update(
+            rows=chunk.rows, imported=len(chunk.people) - out, duplicates=chunk.duplicates, repaired=chunk.repaired
+        )
+        totals.update(rejected=len(chunk.faults), suppressed=out, landlines=chunk.landlines)
+        repairs.update(chunk.repairs)
+        shown += [fault._asdict() for fault in chunk.faults[: SHOWN_FAULTS - len(shown)]]
+        done += chunk.rows
+        with db.writing(durable=False) as session:
+            _advance(session, found, before, rows=done, done_bytes=reader.table.position)
+        before = done
+    if not done:
+        raise faults.refused("only_header" if found.has_header else "empty")
+    checked = {**totals, "repairs": dict(repairs), "faults": shown}
+    with db.writing() as session:
+        _advance(session, found, before, state="ready", checked=checked, lease_until=None)
+
+
+def _import(db: Database, folder: Path, found: Import) -> None:
+    assert found.list_id is not None
+    reader = _Reader(folder, found)
+    reader.skip(found.rows)
+    done = found.rows
+    with db.reading() as session:
+        mine = session.scalar(select(func.count()).select_from(Contact).where(Contact.import_id == found.id)) or 0
+    while (chunk := reader.chunk()) is not None:
+        position = reader.table.position
+        mine += db.retrying(lambda session: _store(session, found, chunk, done, mine, position), durable=False)  # noqa: B023
+        done += chunk.rows
+    with db.writing() as session:
+        _advance(session, found, done, state="done", lease_until=None, finished_at=clock.now())
+    (folder / found.path).unlink(missing_ok=True)
+
+
+def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int, position: int) -> int:
+    """One chunk in one transaction: people, faults, counts. Returns how many people are new to the list."""
+    assert found.list_id is not None
+    _advance(session, found, done, rows=done + chunk.rows, done_bytes=position)
+    size = storing.lock_list(session, found.list_id)
+    out = optouts.opted_out(session, [person.number for person in chunk.people])
+    # A list that holds only people of this import cannot hold one more of them: its numbers are taken once each.
+    stored = storing.upsert(session, found.list_id, chunk.people, clock.now(), import_id=found.id, all_new=size == mine)
+    storing.add_faults(session, found.id, chunk.faults)
+    repairs = Counter(session.scalars(select(Import.repaired).where(Import.id == found.id)).one() or {})
+    repairs.update(chunk.repairs)
+    repairs["rows"] += chunk.repaired
+    session.execute(
+        update(Import)
+        .where(Import.id == found.id)
+        .values(
+            imported=Import.imported + len(chunk.people) - len(out),
+            created=Import.created + stored.created - len(out - stored.known),
+            duplicates=Import.duplicates + chunk.duplicates,
+            rejected=Import.rejected + len(chunk.faults),
+            suppressed=Import.suppressed + len(out),
+            landlines=Import.landlines + chunk.landlines,
+            repaired=dict(repairs),
+        )
+    )
+    return stored.created
+
+
+def _undo(db: Database, folder: Path, found: Import) -> None:
+    while True:
+        with db.writing(durable=False) as session:
+            _advance(session, found, found.rows)
+            if not undo_chunk(session, found, CHUNK):
+                break
+    with db.writing() as session:
+        _advance(session, found, found.rows, state="undone", lease_until=None, finished_at=clock.now())
+        session.execute(
+            update(ContactList)
+            .where(ContactList.id == found.list_id)
+            .values(size=select(func.count()).where(Contact.list_id == found.list_id).scalar_subquery())
+        )
+
+
+def waiting(session: Session) -> list[int]:
+    """Imports that have something to do and that nobody is at: what a sweep starts again."""
+    free = or_(Import.lease_until.is_(None), Import.lease_until < moment(session))
+    return list(session.scalars(select(Import.id).where(Import.state.in_(AT_WORK), free)))
