@@ -43,9 +43,9 @@
   /* ---------- requests ---------- */
   const token = () => (document.querySelector("meta[name=csrf-token]") || {}).content || "";
   const changes = (method) => !/^(get|head|options)$/i.test(method || "get");
-  // Two names an event: version 2 of htmx and version 4.
   // A live box asks by itself: marked so that it does not keep an unattended session alive.
   const asksItself = (element) => !!element && !!element.matches && element.matches("[data-live]");
+  // Two names an event: version 2 of htmx and version 4.
   on("htmx:configRequest", (event) => {
     if (changes(event.detail.verb)) event.detail.headers["X-CSRFToken"] = token();
     if (asksItself(event.detail.elt)) event.detail.headers["X-Recado-Poll"] = "1";
@@ -276,11 +276,18 @@
   });
 
   /* ---------- clocks ---------- */
+  const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always", style: "short" });
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+  function age(seconds) {
+    if (seconds < 3) return word("justNow");
+    const [unit, length] = units.find((one) => seconds >= one[1]);
+    return relative.format(-Math.floor(seconds / length), unit);
+  }
   function tellAge() {
     all("time[data-ago]").forEach((time) => {
-      const seconds = Math.max(0, Math.round((Date.now() - Date.parse(time.dateTime)) / 1000));
-      const [name, number] = seconds < 2 ? ["now", 0] : seconds < 60 ? ["seconds", seconds] : seconds < 3600 ? ["minutes", Math.floor(seconds / 60)] : ["hours", Math.floor(seconds / 3600)];
-      const text = word(name).replace("{n}", number);
+      const past = age(Math.max(0, Math.round((Date.now() - Date.parse(time.dateTime)) / 1000)));
+      const text = time.dataset.ago === "updated" ? word("updated").replace("{ago}", past) : past;
       if (text && time.textContent !== text) time.textContent = text;
     });
     all("time[data-until]").forEach((time) => {
@@ -305,7 +312,7 @@
       const answer = await fetch(form.action, { method: "POST", headers: { "X-CSRFToken": token() } });
       if (!answer.ok) throw new Error(String(answer.status));
       form.closest("dialog").close();
-      if (answer.headers.get("X-Session-Ends")) sessionEnds(answer.headers.get("X-Session-Ends"));
+      sessionEnds(answer.headers.get("X-Session-Ends") || 1800);
     } catch { toast(word("failed"), "danger"); }
   }
 
