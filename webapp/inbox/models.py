@@ -75,8 +75,9 @@ class Inbound(Base):
     second: Mapped[int] = mapped_column(BigInteger)  # the gateway's moment in epoch seconds
     at: Mapped[datetime] = mapped_column(index=True)  # the gateway's moment, or ours where it gave none
     received_at: Mapped[datetime]  # ours
+    undated: Mapped[bool] = mapped_column(default=False)  # the gateway gave no moment: `second` and `at` are ours
     source: Mapped[str] = mapped_column(String(10))
-    raw_id: Mapped[int | None] = mapped_column(ForeignKey("raw_inbound.id"))
+    raw_id: Mapped[int | None] = mapped_column(ForeignKey("raw_inbound.id"), index=True)
     gateway_id: Mapped[str | None] = mapped_column(String(40))
     reference: Mapped[str | None] = mapped_column(String(60))
     message_id: Mapped[int | None] = mapped_column(BigInteger, index=True)  # of ours, which it answers
