@@ -54,7 +54,11 @@ def login(session: Session, settings: Settings, box: MultiFernet) -> Login | Non
 def connect(found: Login, settings: Settings) -> Gateway:
     """A client for that login."""
     return Gateway(
-        found.url, found.user, found.password, timeout=settings.gateway_timeout, dialect=DIALECTS[settings.gateway_dialect]
+        found.url,
+        found.user,
+        found.password,
+        timeout=settings.gateway_timeout,
+        dialect=DIALECTS[settings.gateway_dialect],
     )
 
 

@@ -31,6 +31,7 @@ PERSON_AFTER = timedelta(days=1)  # an outcome unknown that long is a person's t
 LATE = timedelta(minutes=60)  # a campaign later than that asks a person instead of going out
 CONTROL_LOST = "control"
 LOOKUP_FAILED = "lookup"
+NEEDS_PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ def take(session: Session, settings: Settings) -> Asked | None:
     )
     if batch is None:
         return None
-    batch.settle_at = now + gap(settings)
+    age = now - (batch.unknown_since or now)
+    batch.settle_at = now + max(gap(settings), age / 20)
     run = session.get_one(Run, batch.run_id)
     keys = _pending(session, batch)
     control = _control(session, settings, batch, now)
@@ -136,12 +138,18 @@ def _conclude(session: Session, asked: Asked, found: Sequence[Receipt], problem:
     batch.problem = problem or (None if batch.problem in {CONTROL_LOST, LOOKUP_FAILED} else batch.problem)
     if batch.pending == 0:
         batch.state = BatchState.DONE
+    elif _is_old(batch, moment(session)):
+        batch.problem = NEEDS_PERSON
     elif problem is None:
         batch.looks += 1
         if batch.looks >= LOOKS:
             _never_sent(session, batch)
     session.flush()
     outbox.finish_if_done(session, batch.run_id)
+
+
+def _is_old(batch: Batch, now: datetime) -> bool:
+    return batch.unknown_since is not None and now - batch.unknown_since > PERSON_AFTER
 
 
 def _never_sent(session: Session, batch: Batch) -> None:

@@ -1,0 +1,16 @@
+"""Periodic work of the outbox."""
+
+from functools import partial
+
+from webapp.core.web import Services
+from webapp.messages import counters, polling
+
+
+def register(services: Services) -> None:
+    """Name the sweeps; some worker runs each when it is due."""
+    counters.set_zone(services.settings.timezone)
+    for name in polling.SWEEPS:
+        services.jobs.every(
+            f"statuses.{name}", polling.every(services.settings, name), partial(polling.sweep, services, name)
+        )
+    services.jobs.every("gateway.probe", min(services.settings.poll_seconds, 60), partial(polling.probe, services))

@@ -1,0 +1,114 @@
+"""The worker's threads: senders, one keeper that looks after unknown outcomes, and a pulse that says "alive"."""
+
+import os
+import secrets
+import socket
+import threading
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import delete
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.core import clock
+from webapp.core.web import Services
+from webapp.gateway import account
+from webapp.gateway.client import Gateway
+from webapp.messages import claim, reconcile, sending
+from webapp.messages.models import WorkerSeen
+
+log = structlog.get_logger(__name__)
+IDLE_SECONDS = 0.25  # between looks for something due
+KEEPER_SECONDS = 1.0
+PULSE_SECONDS = 10.0
+FORGET_WORKER = timedelta(days=1)
+
+
+class Connection:
+    """The gateway client of the account in force, made anew when an admin changes it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = threading.Lock()
+        self._login: account.Login | None = None
+        self._client: Gateway | None = None
+
+    def client(self) -> Gateway | None:
+        """The client, or None while no account is set: sending is off until then."""
+        with self._services.db.reading() as session:
+            found = account.login(session, self._services.settings, self._services.box)
+        with self._lock:
+            if found != self._login:
+                self._login = found
+                self._client = account.connect(found, self._services.settings) if found else None
+            return self._client
+
+
+class Worker:
+    """Everything of sending that one worker process does. `start` returns at once; `stop` waits for calls under way."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
+        self.connection = Connection(services)
+        self.stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._forever, args=(self._send, IDLE_SECONDS), name=f"sender-{n}", daemon=True)
+            for n in range(services.settings.concurrency)
+        ]
+        self._threads.append(
+            threading.Thread(target=self._forever, args=(self._keep, KEEPER_SECONDS), name="keeper", daemon=True)
+        )
+        self._threads.append(
+            threading.Thread(target=self._forever, args=(self._pulse, PULSE_SECONDS), name="pulse", daemon=True)
+        )
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float = 40.0) -> None:
+        """Take nothing new and wait for what is under way."""
+        self.stopping.set()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _forever(self, step: object, pause: float) -> None:
+        while not self.stopping.is_set():
+            try:
+                busy = step()  # type: ignore[operator]
+            except SQLAlchemyError as error:
+                log.error("the database does not answer", error=str(error)[:300])
+                busy = False
+                self.stopping.wait(2.0)
+            except Exception:
+                log.exception("worker step failed")
+                busy = False
+                self.stopping.wait(2.0)
+            if not busy:
+                self.stopping.wait(pause)
+
+    def _send(self) -> bool:
+        with self.services.db.reading() as session:
+            if not claim.something_due(session):
+                return False
+        client = self.connection.client()
+        return client is not None and sending.send_next(self.services.db, self.services.settings, client)
+
+    def _keep(self) -> bool:
+        settings = self.services.settings
+        self.services.db.retrying(lambda session: reconcile.sweep(session, settings))
+        client = self.connection.client()
+        return client is not None and reconcile.look_at_next(self.services.db, settings, client)
+
+    def _pulse(self) -> bool:
+        now = clock.now()
+        with self.services.db.writing(durable=False) as session:
+            seen = session.get(WorkerSeen, self.id)
+            if seen is None:
+                session.add(WorkerSeen(id=self.id, started_at=now, seen_at=now))
+            else:
+                seen.seen_at = now
+            session.execute(delete(WorkerSeen).where(WorkerSeen.seen_at < now - FORGET_WORKER))
+        return False
