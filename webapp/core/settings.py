@@ -24,6 +24,7 @@ class SettingError(ValueError):
     """A setting that cannot be used; its text names the key and says what would do."""
 
 
+SOURCES = ("environment", "file", "start")  # where a setting that is not the default came from
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -58,6 +59,7 @@ class Settings:
     assets_url: str = DEFAULT_ASSETS_URL
     environment: str = ""
     fixed: frozenset[str] = frozenset()
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)  # name → one of SOURCES
 
     @property
     def window(self) -> SendingWindow:
@@ -217,19 +219,20 @@ def load(environ: Mapping[str, str] | None = None, *, instance: Path | None = No
         key[len(PREFIX) :].lower(): value for key, value in environ.items() if key.startswith(PREFIX) and value != ""
     }
     sources = {name: PREFIX + name.upper() for name in given}
+    kinds = dict.fromkeys(given, "environment")
     folder = instance or Path(overrides.get("instance") or given.get("instance") or ROOT / "instance")
     folder = folder.expanduser().absolute()
     path = folder / "recado.toml"
     for name, value in _file(path).items():
         if name not in given:
             given[name] = value
-            sources[name] = f"{name} in {path}"
+            sources[name], kinds[name] = f"{name} in {path}", "file"
     for name, value in overrides.items():
-        given[name], sources[name] = value, name
+        given[name], sources[name], kinds[name] = value, name, "start"
     values = {name: _parse(name, value, sources[name]) for name, value in given.items()}
     values["instance"] = folder
     values.setdefault("database_url", f"sqlite:///{folder / 'recado.db'}")
-    return Settings(**values, fixed=frozenset(given))
+    return Settings(**values, fixed=frozenset(given), sources=kinds)
 
 
 def _parse(name: str, value: str, source: str) -> Any:
@@ -261,4 +264,4 @@ def _file(path: Path) -> dict[str, str]:
 
 def names() -> list[str]:
     """Every setting's name, for documentation tests."""
-    return [item.name for item in fields(Settings) if item.name != "fixed"]
+    return [item.name for item in fields(Settings) if item.name not in {"fixed", "sources"}]
