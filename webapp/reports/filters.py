@@ -1,0 +1,127 @@
+"""What the delivery browser was asked for: a period and more, from the address and back into it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from webapp.core import clock, phone
+from webapp.core.i18n import N_
+from webapp.gateway import codes
+from webapp.reports.standing import GROUPS
+
+PERIODS = {
+    "1": N_("Today"),
+    "7": N_("Last 7 days"),
+    "30": N_("Last 30 days"),
+    "90": N_("Last 90 days"),
+    "all": N_("All the time"),
+    "dates": N_("Choose days"),
+}
+DEFAULT_PERIOD = "7"
+SOURCES = {"replies": N_("Answers from the inbox"), "tests": N_("Test messages"), "outside": N_("Other systems")}
+LEAST_DIGITS = 3  # fewer would match a thousandth of everybody
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """One view of the messages. `since` and `until` are naive UTC (until excluded), None = without end.
+
+    `source` is a campaign's id or a key of `SOURCES`; `status` a group's name or a gateway code; `number` a whole E.164
+    number, else `digits` its last ones. `asked` holds what the address said, for the form and the links.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    type: int | None = None
+    status: str = ""
+    carrier: str = ""
+    campaign: int | None = None
+    source: str = ""
+    number: int | None = None
+    digits: str = ""
+    bad_number: bool = False
+    asked: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def form(self) -> dict[str, str]:
+        """What stands in the form's fields."""
+        return dict(self.asked)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether anything but the period is asked for."""
+        return any(name not in {"period", "from", "to"} for name, _ in self.asked)
+
+    def without_number(self) -> "MessageFilter":
+        """The same view of everybody."""
+        kept = tuple(pair for pair in self.asked if pair[0] != "number")
+        return replace(self, number=None, digits="", bad_number=False, asked=kept)
+
+
+def read(args: Mapping[str, str], zone: ZoneInfo, now: datetime) -> MessageFilter:
+    """The view an address asks for; what makes no sense in it is left out. `zone` is the reader's."""
+    asked = {name: args.get(name, "").strip() for name in ("type", "status", "carrier", "campaign", "number")}
+    since, until, period = _period(args, zone, now)
+    kind = int(asked["type"]) if asked["type"] in {str(n) for n in range(9)} else None
+    status = asked["status"] if asked["status"] in GROUPS or asked["status"] in codes.STATUSES else ""
+    campaign = int(asked["campaign"]) if asked["campaign"].isascii() and asked["campaign"].isdecimal() else None
+    source = asked["campaign"] if asked["campaign"] in SOURCES else ""
+    number, digits = _number(asked["number"])
+    good = {
+        "type": "" if kind is None else str(kind),
+        "status": status,
+        "carrier": asked["carrier"][:60],
+        "campaign": source or ("" if campaign is None else str(campaign)),
+        "number": asked["number"][:40],
+    }
+    return MessageFilter(
+        since, until, kind, status, good["carrier"], campaign, source, number, digits,
+        bool(asked["number"]) and number is None and not digits,
+        (*period, *((name, value) for name, value in good.items() if value)),
+    )  # fmt: skip
+
+
+def _period(
+    args: Mapping[str, str], zone: ZoneInfo, now: datetime
+) -> tuple[datetime | None, datetime | None, tuple[tuple[str, str], ...]]:
+    """Since, until, and what of it belongs into the address."""
+    period = args.get("period", "")
+    first, last = _day(args.get("from")), _day(args.get("to"))
+    if period == "all":
+        return None, None, (("period", "all"),)
+    if (period in {"", "dates"}) and (first or last):
+        first, last = (last, first) if first and last and first > last else (first, last)
+        kept = [("period", "dates")]
+        kept += [("from", first.isoformat())] if first else []
+        kept += [("to", last.isoformat())] if last else []
+        until = last + timedelta(days=1) if last else None
+        return _midnight(first, zone), _midnight(until, zone), tuple(kept)
+    days = period if period in {"1", "7", "30", "90"} else DEFAULT_PERIOD
+    today = clock.aware(now).astimezone(zone).date()
+    shown: tuple[tuple[str, str], ...] = () if days == DEFAULT_PERIOD and period != "dates" else (("period", days),)
+    shown = (("period", "dates"),) if period == "dates" else shown
+    return _midnight(today - timedelta(days=int(days) - 1), zone), None, shown
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def _midnight(day: date | None, zone: ZoneInfo) -> datetime | None:
+    if day is None or not 1971 <= day.year <= 9000:
+        return None
+    return clock.naive(clock.local_to_utc(datetime(day.year, day.month, day.day), zone.key))
+
+
+def _number(text: str) -> tuple[int | None, str]:
+    """A whole number, or else the last digits of one."""
+    found = phone.parse(text) if text else None
+    if isinstance(found, phone.Parsed):
+        return found.number, ""
+    digits = "".join(sign for sign in text if sign in "0123456789")
+    fits = LEAST_DIGITS <= len(digits) <= 15 and not any(sign.isalpha() for sign in text)
+    return None, digits if fits else ""
