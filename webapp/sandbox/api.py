@@ -135,13 +135,16 @@ class Gateway:
             store = self._store
             dates = store.account_date("activation"), store.account_date("expiration")
             return account(store.balances(), *dates, self._options)
-        rows = calls[request.name](request.params, zone)
-        return reply(rows, None, self._options) if isinstance(rows, str) else search_reply(rows, self._options)
+        try:
+            rows = calls[request.name](request.params, zone)
+        except _SearchError:
+            return reply("170", None, self._options)
+        return search_reply(rows, self._options)
 
-    def _mt_id(self, params: Mapping[str, object], zone: timezone) -> list[dict[str, Any]] | str:
+    def _mt_id(self, params: Mapping[str, object], zone: timezone) -> list[dict[str, Any]]:
         ids, references = _listed(params.get("id")), _listed(params.get("campaign_id"))
         if not ids and not references:
-            return "170"
+            raise _SearchError
         found: dict[int, Row] = {}
         for column, wanted in (
             ("id", [key for key in ids if key.isascii() and key.isdigit()]),
@@ -154,10 +157,8 @@ class Gateway:
                     found[row["id"]] = row
         return [sent_row(found[key], zone) for key in sorted(found)]
 
-    def _mt_date(self, params: Mapping[str, object], zone: timezone) -> list[dict[str, Any]] | str:
+    def _mt_date(self, params: Mapping[str, object], zone: timezone) -> list[dict[str, Any]]:
         window = _window(params, zone)
-        if isinstance(window, str):
-            return window
         where, values = self._typed(params, "due_at >= :start AND due_at < :end", window)
         wanted = {status_code(part) for part in _listed(params.get("status"))}
         rows = self._visible(where, values)
@@ -171,14 +172,12 @@ class Gateway:
         limits = {"oldest": now - LOOKUP_DAYS * 86400, "seen": now - options.late_seconds}
         return self._store.messages(f"{where} AND {seen}", {**values, **limits})
 
-    def _mo_new(self, params: Mapping[str, object], zone: timezone) -> list[dict[str, Any]] | str:
+    def _mo_new(self, params: Mapping[str, object], zone: timezone) -> list[dict[str, Any]]:
         where, values = self._typed(params, "at > :oldest", {"oldest": self._clock.now() - LOOKUP_DAYS * 86400})
         return [inbound_row(row, zone, self._options) for row in self._store.hand_out(where, values)]
 
-    def _mo(self, params: Mapping[str, object], zone: timezone) -> list[dict[str, Any]] | str:
+    def _mo(self, params: Mapping[str, object], zone: timezone) -> list[dict[str, Any]]:
         window = _window(params, zone)
-        if isinstance(window, str):
-            return window
         window["oldest"] = self._clock.now() - LOOKUP_DAYS * 86400
         where, values = self._typed(params, "at >= :start AND at < :end AND at > :oldest", window)
         rows = self._store.inbound(where, values)
@@ -188,12 +187,14 @@ class Gateway:
         ]
 
     def _typed(self, params: Mapping[str, object], where: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        kinds = [
-            int(kind) for kind in map(status_code, _listed(params.get("type"))) if kind and kind.lstrip("-").isdigit()
-        ]
-        if not kinds:
-            return where, values
-        return f"{where} AND type IN ({','.join(map(str, kinds))})", values
+        kinds = [status_code(part) or "" for part in _listed(params.get("type"))]
+        if not all(kind.isascii() and kind.isdigit() for kind in kinds):
+            raise _SearchError
+        return (f"{where} AND type IN ({','.join(kinds)})" if kinds else where), values
+
+
+class _SearchError(Exception):
+    """The attributes of a search make no sense: 170."""
 
 
 def _no_credit(code: str) -> dict[str, str] | None:
@@ -212,10 +213,10 @@ def _listed(value: object) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _window(params: Mapping[str, object], zone: timezone) -> dict[str, Any] | str:
-    """Start and end of a search in seconds since 1970, the last second included; 170 where they are no window."""
+def _window(params: Mapping[str, object], zone: timezone) -> dict[str, Any]:
+    """Start and end of a search in seconds since 1970, the last second included."""
     start = read_date(text_of(params.get("start_date")), zone)
     end = read_date(text_of(params.get("end_date")), zone, end_of_day=True)
     if start is None or end is None or end < start:
-        return "170"
+        raise _SearchError
     return {"start": start, "end": end + 1}

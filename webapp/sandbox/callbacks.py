@@ -21,7 +21,7 @@ from webapp.sandbox.people import STAYS
 from webapp.sandbox.store import Row, Store
 
 _PAGE = 500  # events taken from the store at once
-_TIMEOUT = 10.0  # seconds for one callback
+_TIMEOUT = 5.0  # seconds for one callback
 _PAUSE = 0.25  # seconds between two looks, while the clock may be moved by hand
 
 

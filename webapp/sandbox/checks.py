@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from webapp.core.clock import GATEWAY_ZONE
 from webapp.core.text import segments
-from webapp.gateway.codes import Dialect, ServiceType, status_code
+from webapp.gateway.codes import DIALECTS, Dialect, ServiceType, status_code
 from webapp.sandbox.options import Options
 from webapp.sandbox.people import Number, read_number, refusal
 
@@ -71,8 +71,7 @@ def judge(
     """One message as a draft, or the response code that refuses it."""
     if options.strict_parameters and not fields.keys() <= allowed:
         return "160"
-    kind = status_code(text_of(fields.get("type"))) or ""
-    service = dialect.types.get(int(kind)) if kind.isascii() and kind.isdigit() else None
+    service = service_of(text_of(fields.get("type")), dialect.name)
     if service is None:
         return "020"
     content = text_of(fields.get(service.body_field))
@@ -103,6 +102,13 @@ def judge(
 def credits_of(service: ServiceType, content: str) -> int:
     """What a message costs: one credit a part for SMS, one for everything else."""
     return max(1, segments(content).parts) if service.by_segments else 1
+
+
+@lru_cache(maxsize=1024)
+def service_of(text: str, dialect: str) -> ServiceType | None:
+    """The service type that a text names ("2", "02", " 2 "), None for none."""
+    kind = status_code(text) or ""
+    return DIALECTS[dialect].types.get(int(kind)) if kind.isascii() and kind.isdigit() else None
 
 
 @lru_cache(maxsize=1024)

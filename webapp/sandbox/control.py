@@ -161,7 +161,10 @@ class Control:
             raise ValueError(f"{item.get('number')!r} with type {item.get('type')!r} is no message")
         at = self.clock.now() - float(item.get("days_ago", 0)) * 86400
         if item.get("at"):
-            at = datetime.fromisoformat(str(item["at"])).timestamp()
+            moment = datetime.fromisoformat(str(item["at"]))
+            if moment.tzinfo is None:
+                raise ValueError(f"at: {item['at']!r} has no offset")
+            at = moment.timestamp()
         reference, content = text_of(item.get("campaign_id")), text_of(item.get("content"))
         drawn = fate(who, service, reference, self.options)
         carrier = text_of(item.get("carrier")) or drawn.carrier
@@ -177,8 +180,8 @@ class Control:
             text_of(item.get("origin")) or "history",
         )  # fmt: skip
         reply = text_of(item.get("reply"))
-        moment = (handset_at or reached) + 60
-        answer = (reference, who.digits, service.type, reply, moment, carrier, int(item.get("handed", True)), 1)
+        answered = (handset_at or reached) + 60
+        answer = (reference, who.digits, service.type, reply, answered, carrier, int(item.get("handed", True)), 1)
         return row, answer if reply else None
 
 

@@ -63,7 +63,7 @@ class Options:
     callback_drop: float = 0.0
     callback_tries: int = 3
     callback_retry_seconds: float = 1.0
-    callback_workers: int = 8
+    callback_workers: int = 8  # as many at once; fixed at the start
 
     def __post_init__(self) -> None:
         self._lock = Lock()

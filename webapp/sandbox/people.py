@@ -14,6 +14,7 @@ number decide the outcome by hand (switch `special_numbers`):
 """
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ _STOPS = ("SAIR", "Sair", "sair.", "PARE", "Parar", "CANCELAR", "Remover", "STOP
 _SMS_FAILURES = (9, 9, 9, 9, 9, -2, 8, 7, -3, -9, -5, -8)
 _WHATSAPP_FAILURES = (-7, -7, -7, -7, -7, -7, 9, 9, 9, -2, 8, -5)
 _CARRIERS = ("Vivo - Celular",) * 34 + ("Claro - Celular",) * 32 + ("TIM - Celular",) * 24 + ("Oi - Celular",) * 10
+_silent = lru_cache(maxsize=64)(without_handset_receipts)
 _NUMBER = re.compile(r"\+55(\d{10,11})|(?:00?55|55|0)?(\d{10,11})", re.ASCII).fullmatch
 _PUNCTUATION = str.maketrans("", "", " -().\u00a0\t")
 
@@ -127,7 +129,7 @@ def fate(number: Number, service: ServiceType, reference: str, options: Options)
     forced = STATUS_ENDINGS.get(digits[-4:]) if special else None
     scripted = REPLY_ENDINGS.get(digits[-4:]) if special else None
     # A handset's word, when the status was asked for by the number's ending, comes from every carrier.
-    silent = forced not in HANDSET and service.type in SMS_TYPES and without_handset_receipts(carrier)
+    silent = forced not in HANDSET and service.type in SMS_TYPES and _silent(carrier)
     final = _final(dice, forced, scripted is not None, number.landline, service, options)
     speed = options.speed
     operator = (2 + 4 * (dice >> 12 & 0xFF) / 255) / speed

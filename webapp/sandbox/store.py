@@ -109,7 +109,8 @@ class Store:
                     row = _message_row(self._next_id, draft, fate, now)
                     self._next_id += 1
                     rows.append(row)
-                    replies.extend(_reply_rows(row, fate))
+                    if fate.replies:
+                        replies.extend(_reply_rows(row, fate))
                     code = "000" if draft.due_at is None else "002"
                     answers.append(Accepted(row[0], code, purses[purse]))
             self._db.executemany(_INSERT, rows)
