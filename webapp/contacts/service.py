@@ -86,6 +86,12 @@ def delete_list(session: Session, list_id: int) -> ContactList:
     return found
 
 
+def has_people_to_erase(session: Session) -> bool:
+    """Whether a deleted list still holds people."""
+    gone = select(ContactList.id).where(ContactList.archived_at.is_not(None), ContactList.size > 0)
+    return session.scalar(gone.limit(1)) is not None
+
+
 def purge_chunk(session: Session, size: int = 5000) -> int:
     """Erase up to `size` people of deleted lists; returns how many."""
     gone = select(ContactList.id).where(ContactList.archived_at.is_not(None), ContactList.size > 0)

@@ -6,24 +6,25 @@ from webapp.core.i18n import N_
 
 
 class State(NamedTuple):
-    """One state: its words, its look (a class of app.css) and whether a worker has something to do."""
+    """One state: its words, its look and picture (`status_badge`), and whether a worker has something to do."""
 
     label: str
     look: str
+    icon: str
     at_work: bool
 
 
 STATES = {
-    "reading": State(N_("reading the spreadsheet"), "wait", True),
-    "uploaded": State(N_("waits for the columns"), "wait", False),
-    "checking": State(N_("being checked"), "wait", True),
-    "ready": State(N_("waits for confirmation"), "sch", False),
-    "importing": State(N_("being imported"), "op", True),
-    "done": State(N_("imported"), "ok", False),
-    "failed": State(N_("failed"), "bad", False),
-    "undoing": State(N_("being undone"), "wait", True),
-    "undone": State(N_("undone"), "blk", False),
-    "discarded": State(N_("discarded"), "blk", False),
+    "reading": State(N_("reading the spreadsheet"), "operator", "loader-2", True),
+    "uploaded": State(N_("waiting for the columns"), "waiting", "columns", False),
+    "checking": State(N_("being checked"), "operator", "loader-2", True),
+    "ready": State(N_("waiting for confirmation"), "waiting", "clock", False),
+    "importing": State(N_("being imported"), "operator", "loader-2", True),
+    "done": State(N_("imported"), "delivered", "check", False),
+    "failed": State(N_("import failed"), "failed", "alert-triangle", False),
+    "undoing": State(N_("being undone"), "operator", "loader-2", True),
+    "undone": State(N_("undone"), "cancelled", "arrow-back-up", False),
+    "discarded": State(N_("discarded"), "cancelled", "trash", False),
 }
 AT_WORK = frozenset(name for name, state in STATES.items() if state.at_work)
 OPEN = frozenset({"uploaded", "ready"})

@@ -1,0 +1,184 @@
+"""Lists, people and imports as pages show them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, and_, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from webapp.accounts.models import Person
+from webapp.contacts.models import Contact, ContactList, Import, ImportFault, ListField
+from webapp.core import phone
+from webapp.core.paging import Page, page_of
+from webapp.core.text import fold_word
+from webapp.optouts import queries as optouts
+from webapp.optouts.models import EVERY_CHANNEL, OptOut
+
+MIN_DIGITS = 4  # of a search that means a number and not a name
+MAX_DIGITS = 15
+
+
+class ListRow(NamedTuple):
+    """A list with the latest import that brought people into it, if there was one."""
+
+    list: ContactList
+    latest: Import | None
+    importer: str | None  # name of who did it
+    imports: int
+
+
+def lists(session: Session, words: str = "") -> list[ListRow]:
+    """All lists that are not deleted, the latest first."""
+    newest = (
+        select(Import.list_id, func.max(Import.id).label("id"), func.count().label("count"))
+        .where(Import.state.in_(["importing", "done"]))
+        .group_by(Import.list_id)
+        .subquery()
+    )
+    latest = aliased(Import)
+    wanted = (
+        select(ContactList, latest, Person.name, newest.c.count)
+        .outerjoin(newest, newest.c.list_id == ContactList.id)
+        .outerjoin(latest, latest.id == newest.c.id)
+        .outerjoin(Person, Person.id == latest.created_by)
+        .where(ContactList.archived_at.is_(None))
+        .order_by(ContactList.created_at.desc(), ContactList.id.desc())
+    )
+    rows = [ListRow(*row[:3], row[3] or 0) for row in session.execute(wanted)]
+    folded = fold_word(words)
+    return [row for row in rows if folded in fold_word(row.list.name)] if folded else rows
+
+
+def list_names(session: Session) -> list[str]:
+    """Names of all lists, for a form's suggestions."""
+    wanted = select(ContactList.name).where(ContactList.archived_at.is_(None)).order_by(ContactList.name)
+    return list(session.scalars(wanted))
+
+
+def people_total(session: Session) -> int:
+    """How many entries all lists have together; a person in two lists counts twice."""
+    return session.scalar(select(func.sum(ContactList.size)).where(ContactList.archived_at.is_(None))) or 0
+
+
+def fields_of(session: Session, list_id: int) -> list[ListField]:
+    """The columns of a list in their order."""
+    wanted = select(ListField).where(ListField.list_id == list_id).order_by(ListField.position, ListField.id)
+    return list(session.scalars(wanted))
+
+
+def opted_out_in(session: Session, list_id: int) -> int:
+    """How many people of a list asked not to be written to at all."""
+    member = select(Contact.id).where(Contact.list_id == list_id, Contact.number == OptOut.number).exists()
+    return session.scalar(select(func.count()).where(OptOut.channel == EVERY_CHANNEL, member)) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Who of a list is shown: words of a name or last digits of a number, and a kind of number or `out`."""
+
+    words: str = ""
+    kind: str = ""
+
+
+KINDS = ("mobile", "landline", "foreign", "out")
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """One person of a list and whether they are opted out."""
+
+    contact: Contact
+    opted_out: bool
+
+
+def people(session: Session, list_id: int, wanted: Filter, after: int | None, size: int = 50) -> Page[PersonRow]:
+    """People of a list in the order they came in. `after`: the `next` of the page before."""
+    query = select(Contact).where(Contact.list_id == list_id, *_conditions(wanted)).order_by(Contact.id).limit(size + 1)
+    if after is not None:
+        query = query.where(Contact.id > after)
+    rows = session.scalars(query).all()
+    out = optouts.opted_out(session, [row.number for row in rows])
+    return page_of([PersonRow(row, row.number in out) for row in rows], size, lambda row: str(row.contact.id))
+
+
+def _conditions(wanted: Filter) -> list[object]:
+    conditions: list[object] = []
+    digits = "".join(c for c in wanted.words if c in "0123456789")
+    letters = any(c.isalpha() for c in wanted.words)
+    if len(digits) >= MIN_DIGITS and not letters:
+        conditions.append(_number_condition(wanted.words, digits))
+    elif words := fold_word(wanted.words).split():
+        for word in words:
+            starts = Contact.name_key.startswith(word, autoescape=True)
+            conditions.append(or_(starts, Contact.name_key.contains(f" {word}", autoescape=True)))
+    if wanted.kind == "out":
+        conditions.append(
+            select(OptOut.number).where(OptOut.number == Contact.number, OptOut.channel == EVERY_CHANNEL).exists()
+        )
+    elif wanted.kind in KINDS:
+        conditions.append(Contact.kind == wanted.kind)
+    return conditions
+
+
+def _number_condition(text: str, digits: str) -> object:
+    found = phone.parse(text)
+    if isinstance(found, phone.Parsed):
+        return Contact.number == found.number
+    tail = digits[-MAX_DIGITS:]
+    return func.mod(Contact.number, 10 ** len(tail), type_=BigInteger) == int(tail)
+
+
+def person(session: Session, list_id: int, contact_id: int) -> Contact | None:
+    """One person of a list."""
+    return session.scalar(select(Contact).where(Contact.id == contact_id, Contact.list_id == list_id))
+
+
+def lists_of(session: Session, number: int) -> list[ContactList]:
+    """The lists that a person is in."""
+    wanted = select(ContactList).join(Contact).where(Contact.number == number, ContactList.archived_at.is_(None))
+    return list(session.scalars(wanted.order_by(ContactList.name)))
+
+
+def walk(session: Session, list_id: int, size: int = 2000) -> Iterator[Sequence[Contact]]:
+    """All people of a list in chunks, for an export."""
+    after = 0
+    while True:
+        wanted = select(Contact).where(Contact.list_id == list_id, Contact.id > after).order_by(Contact.id).limit(size)
+        rows = session.scalars(wanted).all()
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].id
+        session.expunge_all()
+
+
+def recent_imports(session: Session, size: int = 10) -> list[tuple[Import, str | None]]:
+    """The latest imports that were not given up, with who made them."""
+    wanted = (
+        select(Import, Person.name)
+        .outerjoin(Person, Person.id == Import.created_by)
+        .where(Import.state != "discarded")
+        .order_by(Import.id.desc())
+        .limit(size)
+    )
+    return [(row[0], row[1]) for row in session.execute(wanted)]
+
+
+def faults(session: Session, import_id: int, after: int | None, size: int = 50) -> Page[ImportFault]:
+    """Wrong rows of an import in the order of its file."""
+    query = select(ImportFault).where(ImportFault.import_id == import_id).order_by(ImportFault.id).limit(size + 1)
+    if after is not None:
+        query = query.where(ImportFault.id > after)
+    return page_of(session.scalars(query).all(), size, lambda row: str(row.id))
+
+
+def fault_reasons(session: Session, import_id: int) -> list[tuple[str, int]]:
+    """How many wrong rows each reason has, the most frequent first."""
+    wanted = (
+        select(ImportFault.reason, func.count())
+        .where(and_(ImportFault.import_id == import_id))
+        .group_by(ImportFault.reason)
+        .order_by(func.count().desc(), ImportFault.reason)
+    )
+    return [(row[0], row[1]) for row in session.execute(wanted)]
