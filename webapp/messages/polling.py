@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 WINDOW = timedelta(hours=1)
 SMALLEST = timedelta(minutes=1)
 AHEAD = timedelta(minutes=5)  # the gateway's clock need not be ours
+ASKED_BY_HAND = "mt_date.asked"  # the cursor of questions that people ask
 CHUNK = 5000  # rows applied in one transaction
 # How far back each sweep looks, and how many polls apart it comes: often for the young, rarely for the old.
 SWEEPS = {"recent": (timedelta(hours=2), 1), "day": (timedelta(days=1), 30), "month": (timedelta(days=31), 1440)}
@@ -80,14 +81,40 @@ def sweep(services: Services, name: str, gateway: Gateway | None = None, now: da
     except GatewayError as error:
         problem = f"{type(error).__name__} {error.code}".strip()
         log.warning("status sweep failed", sweep=name, error=problem)
+    _note(services, f"mt_date.{name}", now, done, problem)
+    return done
+
+
+def ask_window(
+    services: Services, start: datetime, end: datetime, gateway: Gateway | None = None, now: datetime | None = None
+) -> Asked:
+    """Ask once, now, about everything sent between two moments (naive UTC), because a person wants to know.
+
+    What lies further back than the gateway remembers, or ahead, is not asked. Raises GatewayError, UserError.
+    """
+    now = now or clock.now()
+    start, end = max(start, now - SWEEPS["month"][0]), min(end, now + AHEAD)
+    done, problem = Asked(), None
+    try:
+        if start < end:
+            done = _sweep(services, gateway or gateway_of(services), _hours(start, end))
+    except (GatewayError, UserError) as error:
+        problem = f"{type(error).__name__} {getattr(error, 'code', '')}".strip()
+        raise
+    finally:
+        _note(services, ASKED_BY_HAND, now, done, problem)
+    return done
+
+
+def _note(services: Services, name: str, now: datetime, done: Asked, problem: str | None) -> None:
+    """Keep when a sweep ran and what it found."""
     with services.db.writing(durable=False) as session:
-        cursor = session.get(Cursor, f"mt_date.{name}") or Cursor(name=f"mt_date.{name}", rows=0, differences=0)
+        cursor = session.get(Cursor, name) or Cursor(name=name, rows=0, differences=0)
         cursor.ran_at, cursor.problem = now, problem
         cursor.rows, cursor.differences = done.new + done.changed, done.changed
         if problem is None:
             cursor.until = now
         session.add(cursor)
-    return done
 
 
 def _hours(start: datetime, end: datetime) -> list[datetime]:

@@ -75,6 +75,7 @@ def every(session: Session, wanted: MessageFilter, now: datetime) -> Iterator[li
         found = page(session, wanted, after, now, size=2000)
         yield found.rows
         session.expunge_all()
+        session.rollback()  # a slow download must not hold a snapshot open
         if found.next is None:
             return
         after = found.next

@@ -59,6 +59,7 @@ def of_run(session: Session, run: Run, style: Style, now: datetime) -> Iterator[
             lines.append(_line(message, run, names.get(message.number, ""), state, style))
         yield lines
         session.expunge_all()
+        session.rollback()  # a slow download must not hold a snapshot open
 
 
 def of_rows(pages: Iterable[list[browsing.Row]], style: Style) -> Iterator[list[Line]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from webapp.core import clock, phone
@@ -19,6 +20,7 @@ PERIODS = {
     "dates": N_("Choose days"),
 }
 DEFAULT_PERIOD = "7"
+LOOK_BACK = timedelta(days=31)  # as far as the gateway can be asked about
 SOURCES = {"replies": N_("Answers from the inbox"), "tests": N_("Test messages"), "outside": N_("Other systems")}
 LEAST_DIGITS = 3  # fewer would match a thousandth of everybody
 
@@ -82,37 +84,51 @@ def read(args: Mapping[str, str], zone: ZoneInfo, now: datetime) -> MessageFilte
     )  # fmt: skip
 
 
-def _period(
-    args: Mapping[str, str], zone: ZoneInfo, now: datetime
-) -> tuple[datetime | None, datetime | None, tuple[tuple[str, str], ...]]:
-    """Since, until, and what of it belongs into the address."""
+class Days(NamedTuple):
+    """Calendar days, both ends included (None = without end), and what of the choice belongs into the address."""
+
+    first: date | None
+    last: date | None
+    asked: tuple[tuple[str, str], ...]
+
+
+def days(args: Mapping[str, str], today: date, default: str = DEFAULT_PERIOD) -> Days:
+    """The days an address asks for: a number of days up to today, all, or from and to."""
     period = args.get("period", "")
     first, last = _day(args.get("from")), _day(args.get("to"))
     if period == "all":
-        return None, None, (("period", "all"),)
-    if (period in {"", "dates"}) and (first or last):
+        return Days(None, None, (("period", "all"),))
+    if period in {"", "dates"} and (first or last):
         first, last = (last, first) if first and last and first > last else (first, last)
         kept = [("period", "dates")]
         kept += [("from", first.isoformat())] if first else []
         kept += [("to", last.isoformat())] if last else []
-        until = last + timedelta(days=1) if last else None
-        return _midnight(first, zone), _midnight(until, zone), tuple(kept)
-    days = period if period in {"1", "7", "30", "90"} else DEFAULT_PERIOD
-    today = clock.aware(now).astimezone(zone).date()
-    shown: tuple[tuple[str, str], ...] = () if days == DEFAULT_PERIOD and period != "dates" else (("period", days),)
-    shown = (("period", "dates"),) if period == "dates" else shown
-    return _midnight(today - timedelta(days=int(days) - 1), zone), None, shown
+        return Days(first, last, tuple(kept))
+    count = period if period in PERIODS and period.isdecimal() else default
+    shown = "dates" if period == "dates" else count
+    asked = () if shown == default else (("period", shown),)
+    return Days(today - timedelta(days=int(count) - 1), None, asked)
+
+
+def _period(
+    args: Mapping[str, str], zone: ZoneInfo, now: datetime
+) -> tuple[datetime | None, datetime | None, tuple[tuple[str, str], ...]]:
+    """Since, until, and what of it belongs into the address."""
+    first, last, asked = days(args, clock.aware(now).astimezone(zone).date())
+    return midnight(first, zone), midnight(last + timedelta(days=1) if last else None, zone), asked
 
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat(text) if text else None
+        found = date.fromisoformat(text) if text else None
     except ValueError:
         return None
+    return found if found and 1971 <= found.year <= 9000 else None
 
 
-def _midnight(day: date | None, zone: ZoneInfo) -> datetime | None:
-    if day is None or not 1971 <= day.year <= 9000:
+def midnight(day: date | None, zone: ZoneInfo) -> datetime | None:
+    """The moment (naive UTC) at which a day begins in a zone."""
+    if day is None:
         return None
     return clock.naive(clock.local_to_utc(datetime(day.year, day.month, day.day), zone.key))
 

@@ -1,0 +1,198 @@
+"""The delivery browser, one message, one person."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response, flash, make_response, redirect, render_template, request, url_for
+from flask_babel import get_locale, get_timezone, gettext
+from werkzeug.wrappers import Response as BaseResponse
+
+from webapp.accounts import audit
+from webapp.accounts.guards import guard
+from webapp.core import clock, phone
+from webapp.core.errors import UserError
+from webapp.core.i18n import translate
+from webapp.core.web import read_session, services, settings, write_session
+from webapp.gateway import codes
+from webapp.gateway.errors import GatewayError
+from webapp.messages import polling
+from webapp.messages.models import Cursor
+from webapp.reports import browsing, export, filters
+from webapp.reports.blueprint import bp
+from webapp.reports.detail import SOURCES, Detail, detail
+from webapp.reports.jobs import ASK
+from webapp.reports.person import person as everything_about
+from webapp.reports.standing import GROUPS
+
+FILES = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+
+
+def _wanted() -> filters.MessageFilter:
+    return filters.read(request.args, clock.zone(str(get_timezone())), clock.now())
+
+
+def style() -> export.Style:
+    """How a file is written for the person who asks."""
+    locale = str(get_locale() or settings().locale)
+    return export.Style(clock.zone(str(get_timezone())), lambda msgid: translate(msgid, locale))
+
+
+def download(pieces: Iterator[bytes], name: str, format: str) -> Response:
+    """A file that is sent while it is made."""
+    answer = Response(pieces, content_type=FILES[format])
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{format}"'
+    return answer
+
+
+def _list(wanted: filters.MessageFilter) -> dict[str, Any]:
+    """What the list's fragment needs."""
+    session, after = read_session(), request.args.get("after")
+    found = browsing.page(session, wanted, after, clock.now())
+    return {
+        "wanted": wanted,
+        "found": found,
+        "types": codes.DIALECTS[settings().gateway_dialect].types,
+        "first_page": not after,
+        "rows_url": url_for("reports.messages_rows", **wanted.form),
+        "next_url": url_for("reports.messages", **wanted.form, after=found.next) if found.next else None,
+        "everybody_url": url_for("reports.messages", **wanted.without_number().form),
+        "read_at": clock.aware(clock.now()),
+    }
+
+
+@bp.get("/messages")
+@guard("messages")
+def messages() -> BaseResponse:
+    """The delivery browser."""
+    wanted, session = _wanted(), read_session()
+    page = render_template(
+        "reports/messages.html",
+        **_list(wanted),
+        periods=filters.PERIODS,
+        sources=filters.SOURCES,
+        groups=GROUPS,
+        statuses=codes.STATUSES,
+        carriers=browsing.carriers(session, wanted.since),
+        campaigns=browsing.campaign_choices(session, wanted.campaign),
+        asked=session.get(Cursor, polling.ASKED_BY_HAND),
+        swept=session.get(Cursor, "mt_date.recent"),
+    )
+    answer = make_response(page)
+    if not request.args.get("after"):
+        answer.headers["HX-Push-Url"] = url_for("reports.messages", **wanted.form)
+    return answer
+
+
+@bp.get("/messages/rows")
+@guard("messages")
+def messages_rows() -> str:
+    """The first page of the list, for its live box."""
+    return render_template("reports/_list.html", **_list(_wanted()))
+
+
+@bp.get("/messages/export")
+@guard("export")
+def messages_export() -> Response:
+    """The rows of a view as a file."""
+    wanted, written = _wanted(), style()
+    format = "xlsx" if request.args.get("format") == "xlsx" else "csv"
+    with write_session() as session:
+        kept = {name: value for name, value in wanted.form.items() if name != "number"}
+        audit.record(session, "messages.export", "messages", format=format, view=kept)
+    now, db = clock.now(), services().db
+
+    def chunks() -> Iterator[list[export.Line]]:
+        with db.reading() as session:
+            yield from export.of_rows(browsing.every(session, wanted, now), written)
+
+    pieces = export.as_csv(chunks()) if format == "csv" else export.xlsx_pieces(chunks())
+    return download(pieces, "recado-" + now.strftime("%Y-%m-%d"), format)
+
+
+@bp.post("/messages/ask")
+@guard("messages")
+def messages_ask() -> BaseResponse:
+    """Ask the gateway about a period now, in the background, because somebody pressed the button."""
+    wanted, now = filters.read(request.form, clock.zone(str(get_timezone())), clock.now()), clock.now()
+    since, until = wanted.since or now - filters.LOOK_BACK, wanted.until or now
+    services().jobs.start(ASK, since.isoformat(), min(until, now).isoformat())
+    flash(gettext("The gateway is being asked. What it says appears in the list by itself."), "success")
+    return redirect(url_for("reports.messages", **wanted.form), 303)
+
+
+@bp.get("/messages/<int:message_id>")
+@guard("messages")
+def message(message_id: int) -> str:
+    """One message: how it stands and how it came there."""
+    return _message(detail(read_session(), message_id, clock.now()))
+
+
+def _message(found: Detail, *, revealed: bool = False, notice: tuple[str, str] | None = None) -> str:
+    types = codes.DIALECTS[settings().gateway_dialect].types
+    return render_template(
+        "reports/message.html", found=found, types=types, sources=SOURCES, revealed=revealed, notice=notice
+    )
+
+
+@bp.post("/messages/<int:message_id>/reveal")
+@guard("reveal")
+def message_reveal(message_id: int) -> str:
+    """Show the whole number; who saw it is written down."""
+    with write_session() as session:
+        found = detail(session, message_id, clock.now())
+        audit.record(session, "number.reveal", f"message {message_id}")
+    return _message(found, revealed=True)
+
+
+@bp.post("/messages/<int:message_id>/check")
+@guard("messages")
+def message_check(message_id: int) -> str:
+    """Ask the gateway about one message now (one mt_id call) and say what came of it."""
+    detail(read_session(), message_id, clock.now())
+    try:
+        said = polling.check_one(services(), message_id)
+    except UserError as error:
+        notice = ("warning", gettext(error.msgid, **error.values))
+    except GatewayError as error:
+        notice = ("danger", f"{gettext(error.explanation)} {gettext(error.advice)}")
+    else:
+        if said.changed or said.new:
+            notice = ("success", gettext("The gateway had news: the message is up to date."))
+        elif said.found:
+            notice = ("info", gettext("The gateway says the same as Recado."))
+        else:
+            notice = ("warning", gettext("The gateway does not know this message (yet). It remembers 32 days."))
+    with services().db.reading() as session:
+        return _message(detail(session, message_id, clock.now()), notice=notice)
+
+
+@bp.get("/messages/<int:message_id>/person")
+@guard("messages")
+def message_person(message_id: int) -> str:
+    """Everything about the person a message went to."""
+    found = detail(read_session(), message_id, clock.now())
+    return _person(found.message.number)
+
+
+@bp.route("/messages/person", methods=["GET", "POST"])
+@guard("messages")
+def messages_person() -> str | tuple[str, int]:
+    """Why did this person not receive it? A POST, because numbers must not stand in addresses."""
+    if request.method == "GET":
+        return render_template("reports/person.html", found=None, entered="", error=None)
+    entered = request.form.get("number", "")[:60]
+    parsed = phone.parse(entered)
+    if isinstance(parsed, phone.Bad):
+        error = (phone.reason_text(parsed.reason), parsed.cure)
+        return render_template("reports/person.html", found=None, entered=entered, error=error), 422
+    return _person(parsed.number, entered)
+
+
+def _person(number: int, entered: str = "") -> str:
+    return render_template(
+        "reports/person.html",
+        found=everything_about(read_session(), number, clock.now()),
+        types=codes.DIALECTS[settings().gateway_dialect].types,
+        entered=entered,
+        error=None,
+    )
