@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.core.db import Base
@@ -55,6 +55,7 @@ class Campaign(Base):
     canary: Mapped[bool] = mapped_column(default=False)
     forecast: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # of the last exact count; None = not counted
     launch_error: Mapped[str | None] = mapped_column(Text)
+    audience_upto: Mapped[int | None] = mapped_column(BigInteger)  # contacts above this id came after the launch
     lease_until: Mapped[datetime | None]  # a worker counts or launches it until then
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), unique=True)
 

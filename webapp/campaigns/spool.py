@@ -1,0 +1,152 @@
+"""The audience of a launch, fixed in files: what is launched is what was read at the launch, whatever changes since.
+
+A launch walks over the contacts once and writes everybody down in the order in which they will leave: one file for
+each opening of the sending window, the people left out in a last one. The folder gets its name when all of it is on the
+disk, so it is there whole or not at all. From then on a worker that takes over reads the same people in the same order,
+and `run.launched_keys` says with which one to go on: nobody twice, nobody missed, though lists grow, shrink or vanish.
+
+The files hold numbers and texts of people; they go as soon as the launch is finished.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from webapp.messages.outbox import NewMessage
+
+FOLDER = "launches"  # below the instance folder
+_INDEX = "index.json"
+_LEFT_OUT = "left_out"
+
+
+class Spool:
+    """The files of one run below the instance folder, shared by all machines of an installation."""
+
+    def __init__(self, instance: Path, run_id: int) -> None:
+        self.run_id = run_id
+        self.path = instance / FOLDER / str(run_id)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the audience is fixed."""
+        return (self.path / _INDEX).is_file()
+
+    def remove(self) -> None:
+        """Delete the files, half-written ones too."""
+        for path in (self.path, *self.path.parent.glob(f".{self.run_id}.*.part")):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def index(self) -> dict[str, Any]:
+        """`total` people from key position `base` on, in `parts` of [file, opening or None, people]."""
+        found: dict[str, Any] = json.loads((self.path / _INDEX).read_text(encoding="utf-8"))
+        return found
+
+    def rows(self, skip: int) -> Iterator[NewMessage]:
+        """The people in their order, without the first `skip`."""
+        for name, opening, people in self.index()["parts"]:
+            if skip >= people:
+                skip -= people
+                continue
+            not_before = datetime.fromisoformat(opening) if opening else None
+            with (self.path / name).open(encoding="utf-8") as file:
+                for line in islice(file, skip, None):
+                    number, _, rest = line.rstrip("\n").partition("\t")
+                    if name == _LEFT_OUT:
+                        yield NewMessage(int(number), None, None, rest)
+                    else:
+                        yield NewMessage(int(number), json.loads(rest) if rest else None, not_before)
+            skip = 0
+
+    def chunks(self, skip: int, size: int) -> Iterator[list[NewMessage]]:
+        """The same in lists of at most `size`."""
+        rows = self.rows(skip)
+        while chunk := list(islice(rows, size)):
+            yield chunk
+
+
+class SpoolWriter:
+    """Writes a spool; `publish` makes it the run's, unless another worker was quicker with the same."""
+
+    def __init__(self, spool: Spool, token: str) -> None:
+        self.spool = spool
+        self.part = spool.path.with_name(f".{spool.path.name}.{token}.part")
+        shutil.rmtree(self.part, ignore_errors=True)
+        self.part.mkdir(parents=True)
+        self._files: dict[str, IO[str]] = {}
+        self._openings: dict[str, datetime | None] = {}
+        self._people: dict[str, int] = {}
+
+    def add(self, number: int, text: str | None, opening: datetime | None) -> None:
+        """One person; `opening` is naive UTC, None for the run's own time."""
+        name = f"{opening:%Y%m%d%H%M%S}" if opening else "0"
+        self._openings[name] = opening
+        body = "" if text is None else json.dumps(text, ensure_ascii=False)
+        self._file(name).write(f"{number}\t{body}\n")
+        self._people[name] += 1
+
+    def leave_out(self, number: int, reason: str) -> None:
+        """One person who gets nothing, and why."""
+        self._file(_LEFT_OUT).write(f"{number}\t{reason}\n")
+        self._people[_LEFT_OUT] += 1
+
+    def _file(self, name: str) -> IO[str]:
+        found = self._files.get(name)
+        if found is None:
+            found = self._files[name] = (self.part / name).open("w", encoding="utf-8", newline="\n")
+            self._people[name] = 0
+        return found
+
+    @property
+    def total(self) -> int:
+        """People written so far."""
+        return sum(self._people.values())
+
+    def publish(self, base: int) -> None:
+        """Everything on the disk, then the folder's name in one step. `base`: keys of the run used before this."""
+        order = sorted(name for name in self._files if name != _LEFT_OUT)
+        order += [_LEFT_OUT] if _LEFT_OUT in self._files else []
+        parts = []
+        for name in order:
+            file = self._files[name]
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            opening = self._openings.get(name)
+            parts.append([name, opening.isoformat() if opening else None, self._people[name]])
+        with (self.part / _INDEX).open("w", encoding="utf-8") as index:
+            json.dump({"base": base, "total": self.total, "parts": parts}, index)
+            index.flush()
+            os.fsync(index.fileno())
+        try:
+            self.part.rename(self.spool.path)
+        except OSError:  # another worker's folder is there already: its order is the one that counts
+            self.abandon()
+            if not self.spool.ready:
+                raise
+        _sync_folder(self.spool.path.parent)
+
+    def abandon(self) -> None:
+        """Throw away what was written."""
+        for file in self._files.values():
+            file.close()
+        shutil.rmtree(self.part, ignore_errors=True)
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def spools(instance: Path) -> list[Spool]:
+    """Every spool that is there, whole or in parts."""
+    folder = instance / FOLDER
+    names = {path.name.lstrip(".").partition(".")[0] for path in (folder.iterdir() if folder.is_dir() else ())}
+    return [Spool(instance, int(name)) for name in names if name.isdigit()]
