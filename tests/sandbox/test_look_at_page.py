@@ -61,6 +61,17 @@ def test_messages_and_replies_show_as_phones_and_every_word_is_escaped(caller: C
     assert images == {"https://x.test/b.jpg", 'https://x.test/a.jpg?"><script>'}  # quoted, so still one address
 
 
+def test_what_has_not_arrived_is_faint_and_says_why(caller: Caller, box: Sandbox) -> None:
+    caller.send(number_for("-3"), type=2)
+    caller.send(number_for("1"), type=2)
+    box.advance(60)
+    page = _page(box).text
+    assert page.count('class="in faint"') == 1
+    assert "-3 · Blocked – Invalid Number" in page
+    assert "1 · Message received by mobile" in page
+    assert "SMS Interativo ·" in page
+
+
 def test_nothing_is_inline_and_the_policy_forbids_it(caller: Caller, box: Sandbox) -> None:
     caller.send()
     page = _page(box)

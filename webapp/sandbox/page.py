@@ -9,7 +9,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from webapp.gateway.codes import DIALECTS
+from webapp.gateway.codes import CLASSIC, DELIVERED
+from webapp.gateway.codes import status as status_row
 from webapp.sandbox.clock import wire_date
 from webapp.sandbox.control import Control
 from webapp.sandbox.faults import KINDS, PATHS
@@ -54,6 +55,12 @@ _WORDS = {
         "invalid number (-3), 1009 not received (9), 0050 refused at once (050), 2001 answers, 2002 asks to leave.",
     },
 }  # fmt: skip
+# The vendor's own names in Portuguese; English has the table's labels.
+_TYPES = (
+    "SMS", "SMS Interativo (flash)", "SMS Interativo", "Torpedo de Voz (texto)", "Torpedo de Voz (áudio)",
+    "WhatsApp (texto)", "WhatsApp (imagem)", "WhatsApp (áudio)", "WhatsApp (vídeo)",
+)  # fmt: skip
+_PURSES = {1: "SMS", 2: "SMS Interativo", 3: "Torpedo de Voz", 4: "WhatsApp"}
 _FRAME = Markup(
     '<!doctype html><html lang="{lang}"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
@@ -66,7 +73,9 @@ _PHONE = Markup(
     '<input name="content" required aria-label="{answer}" placeholder="{answer}"><button>{send}</button></form>'
     "</article>"
 )
-_SENT = Markup('<li class="in"><small>{kind} · {date} · {status}</small>{media}<p>{text}</p></li>')
+_SENT = Markup(
+    '<li class="in{faint}"><small>{kind} · {date}</small>{media}<p>{text}</p><small>{status} · {words}</small></li>'
+)
 _REPLY = Markup('<li class="out"><small>{date}</small><p>{text}</p></li>')
 _IMAGE = Markup('<img src="{url}" alt="{alt}" loading="lazy">')
 
@@ -135,29 +144,33 @@ def _moment(row: Row) -> float:
 
 
 def _phone(number: str, rows: Sequence[Row], words: dict[str, str]) -> Markup:
-    bubbles = _joined(_bubble(row) for row in sorted(rows, key=_moment))
+    bubbles = _joined(_bubble(row, words) for row in sorted(rows, key=_moment))
     return _PHONE.format(
         number=number, carrier=rows[0]["carrier"], bubbles=bubbles, answer=words["answer"], send=words["send"]
     )
 
 
-def _bubble(row: Row) -> Markup:
+def _bubble(row: Row, words: dict[str, str]) -> Markup:
     date = wire_date(_moment(row))
     if "at" in row.keys():  # noqa: SIM118 - a Row iterates its values
         return _REPLY.format(date=date, text=row["content"])
-    service = DIALECTS["classic"].types.get(row["type"])
+    service = CLASSIC.types[row["type"]]
     text, media = row["content"], Markup("")
-    if service and service.content == "image" and text.startswith(("http://", "https://")):
+    if service.content == "image" and text.startswith(("http://", "https://")):
         media, text = _IMAGE.format(url=text, alt=row["caption"]), row["caption"]
-    kind = service.label if service else str(row["type"])
-    return _SENT.format(kind=kind, date=date, status=row["status"], media=media, text=text)
+    status = status_row(str(row["status"]))
+    kind = _TYPES[service.type] if words is _WORDS["pt"] else service.label
+    faint = "" if status.code in DELIVERED else " faint"  # the phone does not show it, or not yet
+    return _SENT.format(
+        faint=faint, kind=kind, date=date, status=status.code, words=status.text, media=media, text=text
+    )
 
 
 def _figures(control: Control, words: dict[str, str]) -> Markup:
     figures = control.summary()
-    purses = DIALECTS["classic"].purses
+    portuguese = words is _WORDS["pt"]
     lines = [
-        (purses[number].label if number in purses else number, left)
+        (_PURSES[number] if portuguese else CLASSIC.purses[number].label, left)
         for number, left in control.store.balances().items()
     ]
     rest = [

@@ -38,7 +38,7 @@ _SLASHES = re.compile(r"/{2,}")
 class Sandbox(Control):
     """A gateway of one's own. Starts with `start` or `with`; `port=0` takes a free one.
 
-    `store` is a file or ":memory:"; `balances` the purses by number; every further name is a switch of `Options`.
+    `store` is a file or ":memory:"; `balances` purses by number, where they differ from `BALANCES`; every further name is a switch of `Options`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Sandbox(Control):
             replies=replies, **switches,
         )  # fmt: skip
         clock = Clock()
-        kept = Store(store, balances or BALANCES, clock.now)
+        kept = Store(store, {**BALANCES, **(balances or {})}, clock.now)
         courier = Courier(options, kept, clock)
         faults = Faults(seed)
         super().__init__(options, kept, clock, faults, courier)
@@ -111,6 +111,8 @@ class Sandbox(Control):
             return self._call(path, path + mark + query, headers, body)
         if path == "/" or path.startswith("/_sandbox/"):
             return self._panel.respond(method, path, query, headers, body, peer)
+        if path == "/favicon.ico":
+            return Reply(204, b"", "image/x-icon")
         return Reply(404, b"<h1>Not Found</h1>", "text/html")
 
     def _call(self, path: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
