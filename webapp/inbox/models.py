@@ -33,7 +33,7 @@ class Conversation(Base):
     __tablename__ = "conversation"
     __table_args__ = (
         Index("ix_conversation_state_last_at", "state", "last_at"),
-        Index("ix_conversation_last_at_number", "last_at", "number"),
+        Index("ix_conversation_last_at_key", "last_at", "key"),
     )
 
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
