@@ -38,7 +38,8 @@ _SLASHES = re.compile(r"/{2,}")
 class Sandbox(Control):
     """A gateway of one's own. Starts with `start` or `with`; `port=0` takes a free one.
 
-    `store` is a file or ":memory:"; `balances` purses by number, where they differ from `BALANCES`; every further name is a switch of `Options`.
+    `store` is a file or ":memory:"; `balances` purses by number, where they differ from
+    `BALANCES`; every further name is a switch of `Options`.
     """
 
     def __init__(
