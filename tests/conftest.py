@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import make_url
 
 from tests import make
+from tests.postgres import PostgresMissing, new_database, running_server
 from webapp import create_app, make_services, migrate
 from webapp.core import settings as settings_module
+from webapp.core.db import Database
 from webapp.core.settings import Settings
 from webapp.core.web import Services
 
@@ -90,8 +93,6 @@ def signed_in(app: Flask, services: Services) -> SignIn:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server of the tests' own; its URL without a database name. Skips where there are no binaries."""
-    from tests.postgres import PostgresMissing, running_server
-
     try:
         with running_server() as url:
             yield url
@@ -101,10 +102,18 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(str(missing))
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """A new, empty PostgreSQL database."""
-    from tests.postgres import new_database
-
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """Name of a migrated PostgreSQL database that tests copy."""
     with new_database(postgres_server) as url:
+        database = Database(url)
+        migrate.upgrade(database)
+        database.dispose()
+        yield make_url(url).database or ""
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """A migrated PostgreSQL database of the test's own."""
+    with new_database(postgres_server, postgres_template) as url:
         yield url

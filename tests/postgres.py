@@ -65,12 +65,12 @@ def running_server() -> Iterator[str]:
 
 
 @contextmanager
-def new_database(server: str) -> Iterator[str]:
-    """An empty database on the server, dropped afterwards."""
+def new_database(server: str, template: str | None = None) -> Iterator[str]:
+    """A database on the server, empty or a copy of another one (of that name), dropped afterwards."""
     name = "t" + secrets.token_hex(6)
     admin = server.format(name="postgres").replace("+psycopg", "")
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
     try:
         yield server.format(name=name)
     finally:

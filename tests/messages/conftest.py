@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +25,19 @@ def box() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Everything about sending holds on both databases."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path / 'instance' / 'recado.db'}"
+
+
 @pytest.fixture
-def settings(tmp_path: Any, box: Sandbox) -> Settings:
+def settings(tmp_path: Path, box: Sandbox, database: str) -> Settings:
     return settings_module.load(
         {},
+        database_url=database,
         instance=tmp_path / "instance",
         secret_key="a secret for tests only",
         gateway_url=box.url,

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
@@ -90,14 +90,15 @@ def _pending(session: Session, run: Run, pending: int, now: datetime) -> tuple[i
     by_state = dict.fromkeys(BatchState, 0)
     due = 0
     resting = run.state != RunState.RUNNING or run.not_before > now
-    for state, is_due, n in session.execute(
-        select(Batch.state, Batch.not_before <= now, func.sum(Batch.pending))
+    now_due = func.sum(case((Batch.not_before <= now, Batch.pending), else_=0))
+    for state, n, n_due in session.execute(
+        select(Batch.state, func.sum(Batch.pending), now_due)
         .where(Batch.run_id == run.id, Batch.pending > 0)
-        .group_by(Batch.state, Batch.not_before <= now)
+        .group_by(Batch.state)
     ):
         by_state[BatchState(state)] += int(n)
-        if state == BatchState.QUEUED and is_due and not resting:
-            due += int(n)
+        if state == BatchState.QUEUED and not resting:
+            due = int(n_due)
     unwritten = run.total - min(run.launched_keys, run.total) if run.state == RunState.LAUNCHING else 0
     sending, unknown = by_state[BatchState.SENDING], by_state[BatchState.UNKNOWN]
     return pending - due - sending - unknown + unwritten, due, sending, unknown

@@ -1,0 +1,217 @@
+"""Unknown outcomes: looked up first, resent only as the design allows, whatever the look-ups meet."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from sqlalchemy import select
+
+from tests.messages.conftest import Launch
+from tests.messages.test_receive_receipts import assert_counters_exact
+from webapp.core import clock
+from webapp.core.web import Services
+from webapp.gateway.client import Gateway
+from webapp.messages import outbox, queries, reconcile, sending
+from webapp.messages.models import Batch, Run
+from webapp.sandbox.server import Sandbox
+
+Resolve = Callable[[], None]
+
+
+@pytest.fixture
+def resolve(services: Services, gateway: Gateway) -> Resolve:
+    """Let the settling time of everything unknown pass, again and again, sending and asking until nothing moves."""
+
+    def run() -> None:
+        for turn in count():
+            assert turn < 30, "the outcome never settles"
+            with services.db.writing() as session:
+                unknown = session.scalars(select(Batch).where(Batch.state == "unknown")).all()
+                for batch in unknown:
+                    batch.settle_at = clock.now() - timedelta(seconds=1)
+            moved = False
+            while reconcile.look_at_next(services.db, services.settings, gateway):
+                moved = True
+            while sending.send_next(services.db, services.settings, gateway):
+                moved = True
+            if not moved:
+                return
+
+    return run
+
+
+def state_of(services: Services, run: Run) -> queries.Counts:
+    with services.db.reading() as session:
+        assert_counters_exact(session)
+        return queries.counts(session, session.get_one(Run, run.id))
+
+
+def assert_each_once(box: Sandbox, people: int) -> None:
+    numbers = [row["number"] for row in box.ledger()]
+    assert len(numbers) == len(set(numbers)) == people
+
+
+@pytest.mark.parametrize("duplicates_refused", [True, False])
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [
+        ("lost", {}),
+        ("cut", {}),
+        ("torn", {}),
+        ("empty", {}),
+        ("html", {"after": True}),
+        ("http", {"after": True, "status": 502}),
+        ("http", {"after": False, "status": 500}),
+        ("drop", {}),
+        ("fewer", {}),
+        ("partial", {}),
+        ("partial-lost", {}),
+        ("code", {"code": "110", "after": True}),
+        ("code", {"code": "110", "after": False}),
+    ],
+)
+def test_nobody_twice_and_nobody_missed_whatever_happens_to_the_answer(
+    services: Services, box: Sandbox, launch: Launch, resolve: Resolve, fault: str, options: dict[str, object],
+    duplicates_refused: bool,
+) -> None:  # fmt: skip
+    box.settings(refuse_duplicates=duplicates_refused)
+    launch(5, numbers=range(5521981232000, 5521981232005))
+    resolve()
+    run = launch(230)
+    box.fault(fault, "send-multiple", times=2, **options)
+    resolve()
+    found = state_of(services, run)
+    assert (found.accepted, found.waiting) == (230, 0)
+    assert_each_once(box, 235)
+
+
+def test_a_look_up_that_lacks_what_we_know_proves_nothing(
+    services: Services, box: Sandbox, launch: Launch, resolve: Resolve, gateway: Gateway
+) -> None:
+    launch(1, numbers=[5521981232000])
+    resolve()
+    box.fault("lost", "send-multiple", times=1)
+    run = launch(10)
+    sending.send_next(services.db, services.settings, gateway)
+    box.settings(late_seconds=1e9)  # rows are accepted, and look-ups do not show them
+    for _ in range(4):
+        with services.db.writing() as session:
+            for batch in session.scalars(select(Batch).where(Batch.state == "unknown")):
+                batch.settle_at = clock.now() - timedelta(seconds=1)
+        assert reconcile.look_at_next(services.db, services.settings, gateway)
+        assert not sending.send_next(services.db, services.settings, gateway)
+    with services.db.reading() as session:
+        batch = session.scalars(select(Batch).where(Batch.run_id == run.id)).one()
+        assert (batch.state, batch.problem) == ("unknown", "control")
+    box.settings(late_seconds=0)
+    resolve()
+    assert state_of(services, run).accepted == 10
+    assert_each_once(box, 11)
+
+
+def test_look_ups_that_fail_themselves_count_for_nothing(
+    services: Services, box: Sandbox, launch: Launch, resolve: Resolve
+) -> None:
+    run = launch(10)
+    box.fault("lost", "send-multiple", times=1)
+    box.fault("html", "mt_id", times=3)
+    resolve()
+    assert state_of(services, run).accepted == 10
+    assert_each_once(box, 10)
+
+
+def test_a_batch_unknown_for_a_day_waits_for_a_person(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway
+) -> None:
+    box.fault("http", "send-multiple", times=1)
+    run = launch(4)
+    sending.send_next(services.db, services.settings, gateway)
+    with services.db.writing() as session:
+        batch = session.scalars(select(Batch)).one()
+        batch.unknown_since = clock.now() - timedelta(days=2)
+        batch.settle_at = clock.now() - timedelta(seconds=1)
+    assert reconcile.look_at_next(services.db, services.settings, gateway)
+    with services.db.writing() as session:
+        batch = session.scalars(select(Batch)).one()
+        assert (batch.state, batch.problem) == ("unknown", "person")
+        assert reconcile.decide(session, batch, again=False) == 4
+    found = state_of(services, run)
+    assert (found.expired, found.waiting) == (4, 0)
+    assert box.ledger() == []
+
+
+def test_cancelling_while_a_batch_is_unknown_ends_with_the_truth(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway, resolve: Resolve
+) -> None:
+    box.fault("partial-lost", "send-multiple", times=1)
+    run = launch(10)
+    sending.send_next(services.db, services.settings, gateway)
+    with services.db.writing() as session:
+        assert outbox.cancel(session, session.get_one(Run, run.id)).stopped == 0
+    resolve()
+    found = state_of(services, run)
+    assert (found.accepted, found.cancelled) == (5, 5)
+    assert_each_once(box, 5)
+
+
+def test_a_dead_senders_batch_is_looked_up_and_never_simply_sent_again(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway, resolve: Resolve
+) -> None:
+    from webapp.messages.claim import claim
+
+    run = launch(10)
+    with services.db.writing() as session:
+        claimed = claim(session, services.settings)
+    assert claimed is not None
+    load = services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
+    sending.call(gateway, claimed, load.rows)  # and here it dies, before anything is recorded
+    assert not sending.send_next(services.db, services.settings, gateway)
+    with services.db.writing() as session:
+        for batch in session.scalars(select(Batch)):
+            batch.lease_until = clock.now() - timedelta(seconds=1)
+        assert reconcile.leases_that_ran_out(session, services.settings) == 1
+    resolve()
+    assert state_of(services, run).accepted == 10
+    assert_each_once(box, 10)
+
+
+def test_a_whole_call_refused_for_one_messages_sake_is_halved_until_that_one_stands_alone(
+    services: Services,
+    box: Sandbox,
+    launch: Launch,
+    resolve: Resolve,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from webapp.gateway.errors import Refused
+
+    real = gateway.send_multiple
+
+    def picky(outs, **options):  # type: ignore[no-untyped-def]
+        if any(out.number == 5511981232007 for out in outs):
+            raise Refused("050")
+        return real(outs, **options)
+
+    monkeypatch.setattr(gateway, "send_multiple", picky)
+    run = launch(20)
+    resolve()
+    found = state_of(services, run)
+    assert (found.accepted, found.refused) == (19, 1)
+    assert_each_once(box, 19)
+
+
+def test_a_late_campaign_asks_a_person_and_what_is_too_late_expires(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway
+) -> None:
+    late = launch(2, deliver_at=clock.now() - timedelta(hours=3), deliver_zone="America/Sao_Paulo")
+    stale = launch(2, numbers=[5521981232001, 5521981232002], valid_until=clock.now() - timedelta(minutes=1))
+    with services.db.writing() as session:
+        reconcile.sweep(session, services.settings)
+    with services.db.writing() as session:
+        paused = session.get_one(Run, late.id)
+        assert (paused.state, paused.pause_reason) == ("paused", "late")
+        assert outbox.resume(session, paused)
+    assert state_of(services, stale).expired == 2
+    assert sending.send_next(services.db, services.settings, gateway)
+    assert state_of(services, late).accepted == 2
