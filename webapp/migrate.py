@@ -31,6 +31,11 @@ def revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def is_known(found: str) -> bool:
+    """Whether this code has that revision; a newer version's it has not."""
+    return any(script.revision == found for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def is_current(db: Database) -> bool:
     """Whether the database has the schema that this code needs."""
     with db.engine.connect() as connection:

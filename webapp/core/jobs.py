@@ -6,6 +6,7 @@ came: a job must be safe to run twice.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ import structlog
 from huey import PostgresHuey, SqliteHuey
 from huey.api import Huey
 from sqlalchemy import String, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.db import Base, Database, moment
@@ -81,29 +83,64 @@ def _queue(url: str, immediate: bool) -> Huey:
 
 
 class Ticker(threading.Thread):
-    """Runs the periodic tasks that are due, each by one worker of all."""
+    """Runs the periodic tasks that are due, each by one worker of all and in a thread of its own: no task waits for
+    another, however long that one takes."""
 
     def __init__(self, db: Database, tasks: list[Periodic], *, step: float = 0.5) -> None:
         super().__init__(name="ticker", daemon=True)
         self.db, self.tasks, self.step = db, tasks, step
         self.stopping = threading.Event()
+        self._running: dict[str, threading.Thread] = {}
 
     def run(self) -> None:
         """Until `stopping` is set. A task that fails is logged and comes again at its next time."""
         while not self.stopping.is_set():
-            for task in self.tasks:
-                if not self.stopping.is_set():
-                    self.run_if_due(task)
+            try:
+                self._start_what_is_due()
+            except Exception:
+                log.exception("the ticker could not look what is due")
             self.stopping.wait(self.step)
+
+    def stop(self, timeout: float) -> None:
+        """Start nothing new and wait at most `timeout` seconds for what runs; what is cut off comes again."""
+        self.stopping.set()
+        deadline = time.monotonic() + timeout
+        for thread in [self, *self._running.values()]:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _start_what_is_due(self) -> None:
+        with self.db.reading() as session:
+            now = moment(session)
+            due = dict(session.execute(select(Tick.name, Tick.due_at)).tuples().all())
+        for task in self.tasks:
+            running = self._running.get(task.name)
+            if due.get(task.name, now) > now or (running and running.is_alive()) or self.stopping.is_set():
+                continue
+            thread = threading.Thread(target=self.run_if_due, args=(task,), name=task.name, daemon=True)
+            self._running[task.name] = thread
+            thread.start()
 
     def run_if_due(self, task: Periodic) -> bool:
         """Claim the task where it is due, run it, and set its next time. True where it ran here."""
         try:
             if not self._claim(task):
                 return False
+        except IntegrityError:  # another worker made the row at the same moment
+            return False
+        except Exception:
+            log.exception("periodic task could not be claimed", task=task.name)
+            return False
+        try:
             task.run()
         except Exception:
             log.exception("periodic task failed", task=task.name)
+        try:
+            self._set_next(task)
+        except Exception:
+            log.exception("the next time of a periodic task could not be set", task=task.name)
+        return True
+
+    def _set_next(self, task: Periodic) -> None:
         with self.db.writing(durable=False) as session:
             now = moment(session)
             session.execute(
@@ -111,7 +148,6 @@ class Ticker(threading.Thread):
                 .where(Tick.name == task.name)
                 .values(due_at=now + timedelta(seconds=task.seconds), ran_at=now)
             )
-        return True
 
     def _claim(self, task: Periodic) -> bool:
         with self.db.reading() as session:

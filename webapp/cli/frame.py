@@ -1,0 +1,105 @@
+"""What every command shares: settings and services opened when needed, refusals as one sentence, JSON on stdout."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from typing import IO, Any
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from webapp import make_services
+from webapp.core import logs
+from webapp.core import settings as settings_module
+from webapp.core.errors import UserError
+from webapp.core.i18n import N_, translate
+from webapp.core.settings import SettingError, Settings
+from webapp.core.web import Services
+from webapp.gateway.errors import GatewayError
+from webapp.processes import PortTaken
+from webapp.serve import require_schema
+
+NO_DATABASE = N_("The database does not answer: %(reason)s")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+
+class Refused(click.ClickException):
+    """Ends the command with status 1 and one sentence on stderr."""
+
+    exit_code = 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.format_message(), file=file or sys.stderr)
+
+
+class Installation:
+    """The installation that a command works on, opened at first use."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Its settings. Raises SettingError."""
+        return settings_module.load()
+
+    @cached_property
+    def services(self) -> Services:
+        """Its services, over a database of the right schema. Raises UserError for another one."""
+        services = make_services(self.settings)
+        require_schema(services)
+        return services
+
+    @property
+    def locale(self) -> str:
+        """The language of refusals."""
+        with suppress(SettingError):
+            return self.settings.locale
+        return "en"
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "services" in self.__dict__:
+            self.services.db.dispose()
+
+
+pass_installation = click.make_pass_decorator(Installation, ensure=True)
+
+
+class Recado(click.Group):
+    """A group whose commands refuse with one sentence instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        logs.configure()
+        installation = ctx.ensure_object(Installation)
+        try:
+            return super().invoke(ctx)
+        except (SettingError, PortTaken) as error:
+            raise Refused(str(error)) from error
+        except (UserError, GatewayError, OperationalError) as error:
+            raise Refused(sentence(error, installation.locale)) from error
+        except OSError as error:
+            raise Refused(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")) from error
+        finally:
+            installation.close()
+
+
+def sentence(error: UserError | GatewayError | OperationalError, locale: str) -> str:
+    """Why something was refused, in a language."""
+    if isinstance(error, UserError):
+        return translate(error.msgid, locale, **error.values)
+    if isinstance(error, GatewayError):
+        words = translate(error.explanation, locale)
+        return f"{words} ({error})" if error.code or error.detail else words
+    first = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
+    return translate(NO_DATABASE, locale, reason=first)
+
+
+def answer(found: dict[str, Any], as_json: bool, words: Callable[[dict[str, Any]], str]) -> None:
+    """Print what a command found: as one JSON object, or in words."""
+    click.echo(json.dumps(found, ensure_ascii=False) if as_json else words(found))
+
+
+def table(found: dict[str, Any]) -> str:
+    """Names and values, one a line."""
+    width = max(map(len, found), default=0)
+    return "\n".join(f"{name:{width}}  {'–' if value is None else value}" for name, value in found.items())

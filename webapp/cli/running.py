@@ -1,0 +1,113 @@
+"""Commands that run the installation: serve, web, worker, sandbox, db upgrade."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from webapp import make_services, migrate, serve
+from webapp.cli.frame import Installation, pass_installation
+from webapp.processes import die_with_parent, free_address
+from webapp.sandbox import server
+from webapp.serve import at_port
+
+Command = Callable[..., Any]
+host = click.option("--host", default="127.0.0.1", show_default=True, metavar="H", help="Address to listen on.")
+port = click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+parent = click.option("--parent", type=int, hidden=True, help="End with this process.")
+
+
+def _tie(parent: int | None) -> None:
+    if parent is not None:
+        die_with_parent(parent)
+
+
+@click.command("serve")
+@host
+@port
+@pass_installation
+def serve_both(installation: Installation, host: str, port: int) -> None:
+    """Run one machine: web server and worker, restarted if they die."""
+    serve.both(at_port(installation.settings, port), host, port)
+
+
+@click.command()
+@host
+@port
+@parent
+@pass_installation
+def web(installation: Installation, host: str, port: int, parent: int | None) -> None:
+    """Run the web server alone."""
+    _tie(parent)
+    serve.web(at_port(installation.settings, port), host, port)
+
+
+@click.command()
+@click.option("--port", default=8000, hidden=True, type=int, help="The web server's port, for the public address.")
+@parent
+@pass_installation
+def worker(installation: Installation, port: int, parent: int | None) -> None:
+    """Run a worker alone: it sends, asks the gateway and does background jobs."""
+    _tie(parent)
+    serve.worker(at_port(installation.settings, port))
+
+
+@click.command()
+@host
+@click.option("--port", default=8900, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--user", default="demo", show_default=True, metavar="U", help="User that may log in.")
+@click.option("--password", default="demo", show_default=True, metavar="P", help="The user's password.")
+@click.option("--callback-url", default="", metavar="URL", help="Where delivery statuses are told.")
+@click.option("--reply-url", default="", metavar="URL", help="Where replies are told.")
+@click.option("--store", default=":memory:", show_default=True, metavar="FILE", help="Where messages are kept.")
+@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01), help="How fast life passes.")
+@parent
+def sandbox(
+    host: str,
+    port: int,
+    user: str,
+    password: str,
+    callback_url: str,
+    reply_url: str,
+    store: str,
+    speed: float,
+    parent: int | None,
+) -> None:
+    """Run the gateway's stand-in alone. Nobody is written to; open its address to see what it was told."""
+    _tie(parent)
+    free_address(host, port)
+
+    def tell(box: server.Sandbox) -> None:
+        click.echo(f"Gateway: {box.url}", err=True)
+        click.echo(f"Control: {box.url.removesuffix('webservice-rest/')}", err=True)
+
+    server.serve(
+        host,
+        port,
+        tell,
+        user=user,
+        password=password,
+        status_url=callback_url,
+        reply_url=reply_url,
+        store=store,
+        speed=speed,
+    )
+
+
+@click.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command()
+@pass_installation
+def upgrade(installation: Installation) -> None:
+    """Create or migrate the database."""
+    services = make_services(installation.settings)
+    migrate.upgrade(services.db)
+    serve.first_start(services)
+    services.db.dispose()
+    click.echo(f"The database is at revision {migrate.head()}.")
+
+
+COMMANDS = (serve_both, web, worker, sandbox, db)

@@ -1,0 +1,156 @@
+"""The running installation: the web server, the worker, and both together on one machine."""
+
+import os
+import threading
+from dataclasses import replace
+from functools import partial
+from typing import cast
+
+import structlog
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from huey.consumer import Consumer
+
+from webapp import create_app, make_services, migrate
+from webapp.core import logs
+from webapp.core.errors import UserError
+from webapp.core.jobs import Ticker
+from webapp.core.settings import Settings
+from webapp.core.web import Services
+from webapp.gateway import account
+from webapp.inbox import intake
+from webapp.messages.hooks import WSGI, Callbacks
+from webapp.messages.worker import Worker
+from webapp.processes import Family, die_with_parent, ended_by_signal, free_address
+
+log = structlog.get_logger(__name__)
+THREADS = 32  # requests answered at once by one web process
+BACKLOG = 1024
+WEB_GRACE = 5  # seconds for requests under way when the server ends
+JOB_THREADS = 2
+JOB_POLL = 0.5  # seconds between looks at the queue, at the most
+JOB_GRACE = 10.0  # seconds for jobs under way when the worker ends; what is cut off is taken up by the next one
+
+
+def at_port(settings: Settings, port: int) -> Settings:
+    """The settings with the public address following the port, where nobody set one."""
+    if "public_url" in settings.fixed:
+        return settings
+    return replace(settings, public_url=f"http://127.0.0.1:{port}")
+
+
+def require_schema(services: Services) -> None:
+    """Refuse a database that this version cannot work on. UserError says which command mends it."""
+    with services.db.engine.connect() as connection:
+        found = migrate.revision(connection)
+    if found == migrate.head():
+        return
+    if found is None:
+        raise UserError("The database has no tables yet. Run `recado db upgrade` first.")
+    if not migrate.is_known(found):
+        raise UserError("The database was made by a newer version of Recado. Update the program.")
+    raise UserError("The database has an older schema. Run `recado db upgrade` first.")
+
+
+def first_start(services: Services) -> None:
+    """What a new installation needs once: the callback token (its secret key is made with the services)."""
+    with services.db.writing() as session:
+        account.ensure_token(session, services.settings, services.box)
+
+
+def wsgi(settings: Settings) -> WSGI:
+    """The whole web side: the gateway's callbacks in front, Flask behind."""
+    services = make_services(settings)
+    app = create_app(settings, services)
+    return Callbacks(cast(WSGI, app.wsgi_app), services, partial(intake.keep_callback, services))
+
+
+def _in_child(settings: Settings, parent: int) -> WSGI:
+    """What the web server's own worker process serves."""
+    die_with_parent(parent)
+    logs.configure()
+    return wsgi(settings)
+
+
+def web(settings: Settings, host: str, port: int) -> None:
+    """Answer HTTP until SIGTERM or Ctrl-C. Raises PortTaken, and UserError for an old schema."""
+    address = free_address(host, port)
+    services = make_services(settings)
+    require_schema(services)
+    first_start(services)
+    services.db.dispose()  # the child opens its own
+    server = Granian(
+        "webapp.serve:wsgi",
+        address=address,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=THREADS,
+        backlog=BACKLOG,
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=WEB_GRACE,
+        log_level=LogLevels.warning,
+        log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {}},  # to the root logger, which is ours
+    )
+    log.info("web server starts", address=address, port=port)
+    server.serve(target_loader=partial(_in_child, settings, os.getpid()), wrap_loader=False)
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    """Huey's consumer without signal handlers: the worker process has its own."""
+
+    def _set_signal_handlers(self) -> None:
+        pass
+
+
+def worker(settings: Settings) -> None:
+    """Send, look after unknown outcomes, run jobs and periodic tasks until SIGTERM or Ctrl-C."""
+    services = make_services(settings)
+    require_schema(services)
+    first_start(services)
+    sender = Worker(services)
+    ticker = Ticker(services.db, services.jobs.periodic)
+    consumer = _Consumer(
+        services.jobs.huey, workers=JOB_THREADS, periodic=False, max_delay=JOB_POLL, shutdown_timeout=JOB_GRACE
+    )
+    with ended_by_signal() as ended:
+        consumer.start()
+        ticker.start()
+        sender.start()
+        log.info("worker starts", worker=sender.id)
+        while not ended.wait(10):
+            consumer.check_worker_health()
+        log.info("worker ends")
+        _end(sender, ticker, consumer, settings)
+    services.db.dispose()
+
+
+def _end(sender: Worker, ticker: Ticker, consumer: Consumer, settings: Settings) -> None:
+    """Take nothing new anywhere, then wait: for calls to the gateway as long as one may last, for jobs a little."""
+    sender.stopping.set()
+    ticker.stopping.set()
+    others = threading.Thread(target=consumer.stop, kwargs={"graceful": True}, daemon=True)
+    others.start()
+    sender.stop(settings.gateway_timeout + 5)
+    ticker.stop(WEB_GRACE)
+    others.join(JOB_GRACE + 1)
+
+
+def both(settings: Settings, host: str, port: int) -> None:
+    """Web and worker as children, started again if they die. Raises PortTaken, and UserError for an old schema."""
+    free_address(host, port)
+    services = make_services(settings)
+    require_schema(services)
+    first_start(services)
+    services.db.dispose()
+    environ = {"RECADO_INSTANCE": str(settings.instance)}
+    family = Family(grace=settings.gateway_timeout + 15)
+    with ended_by_signal() as ended:
+        family.add("web", ["web", "--host", host, "--port", str(port)], environ)
+        family.add("worker", ["worker", "--port", str(port)], environ)
+        try:
+            family.look_after(ended)
+        finally:
+            family.stop()
