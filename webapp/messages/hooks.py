@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
 
@@ -19,9 +19,6 @@ from webapp.gateway.values import QUERY_LIMIT
 from webapp.messages import receipts
 
 log = structlog.get_logger(__name__)
-Environ = dict[str, Any]
-StartResponse = Callable[[str, list[tuple[str, str]]], object]
-WSGI = Callable[[Environ, StartResponse], Iterable[bytes]]
 GROUP = 500  # callbacks in one transaction at the most
 WAIT_SECONDS = 25.0
 TOKENS_SECONDS = 10.0  # how long the good tokens are remembered
@@ -101,7 +98,7 @@ class Callbacks:
     `reply` stores a raw reply (query bytes) and reads it; either path takes either kind.
     """
 
-    def __init__(self, app: WSGI, services: Services, reply: Callable[[bytes], None]) -> None:
+    def __init__(self, app: WSGIApplication, services: Services, reply: Callable[[bytes], None]) -> None:
         self._app = app
         self._services = services
         self._reply = reply
@@ -109,7 +106,7 @@ class Callbacks:
         self._tokens: list[str] = []
         self._read_at = float("-inf")
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if not path.startswith(PREFIX):
             return self._app(environ, start_response)
@@ -126,7 +123,7 @@ class Callbacks:
             return _answer(start_response, "503 Service Unavailable", b'{"status":"try again"}')
         return _answer(start_response, "200 OK", b'{"status":"ok"}')
 
-    def _take(self, environ: Environ) -> None:
+    def _take(self, environ: WSGIEnvironment) -> None:
         query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")[:QUERY_LIMIT]
         body = _body(environ)
         params = wire.parse_query(query, body)
@@ -146,7 +143,7 @@ class Callbacks:
             self._read_at = time.monotonic()
         return account.is_token(token, self._tokens)
 
-    def _may_come_from(self, environ: Environ) -> bool:
+    def _may_come_from(self, environ: WSGIEnvironment) -> bool:
         nets = self._services.settings.callback_nets
         if not nets:
             return True
@@ -160,7 +157,7 @@ class Callbacks:
         return any(address in net for net in nets)
 
 
-def _body(environ: Environ) -> bytes:
+def _body(environ: WSGIEnvironment) -> bytes:
     if environ.get("REQUEST_METHOD") != "POST":
         return b""
     try:

@@ -1,0 +1,72 @@
+"""Jobs: named once, run through the queue; periodic tasks run by one worker of all."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from webapp.core import clock
+from webapp.core.jobs import Periodic, Tick, Ticker
+from webapp.core.web import Services
+
+
+def test_a_job_runs_with_the_ids_it_was_given(services: Services) -> None:
+    seen: list[tuple[object, ...]] = []
+    services.jobs.add("look", lambda *ids: seen.append(ids))
+    services.jobs.start("look", 7, "x")
+    assert seen == [(7, "x")]
+
+
+def test_a_job_nobody_named_is_a_programming_error(services: Services) -> None:
+    with pytest.raises(KeyError):
+        services.jobs.start("no such job")
+
+
+def test_a_periodic_task_runs_when_due_and_not_before(services: Services) -> None:
+    runs: list[int] = []
+    ticker = Ticker(services.db, [])
+    task = Periodic("count", 60, lambda: runs.append(1))
+    assert ticker.run_if_due(task)
+    assert not ticker.run_if_due(task)
+    with services.db.writing() as session:
+        session.get_one(Tick, "count").due_at = clock.now() - timedelta(seconds=1)
+    assert ticker.run_if_due(task)
+    assert runs == [1, 1]
+
+
+def test_two_workers_never_run_the_same_task_at_once(services: Services) -> None:
+    inside = threading.Event()
+    leave = threading.Event()
+
+    def slow() -> None:
+        inside.set()
+        leave.wait(5)
+
+    task = Periodic("slow", 60, slow)
+    first = threading.Thread(target=Ticker(services.db, []).run_if_due, args=(task,))
+    first.start()
+    assert inside.wait(5)
+    assert not Ticker(services.db, []).run_if_due(task)
+    leave.set()
+    first.join()
+
+
+def test_a_task_whose_worker_died_comes_again_when_its_lease_ends(services: Services) -> None:
+    runs: list[int] = []
+    task = Periodic("lost", 60, lambda: runs.append(1), lease=30)
+    ticker = Ticker(services.db, [])
+    assert ticker._claim(task)  # and here its worker dies
+    assert not ticker.run_if_due(task)
+    with services.db.writing() as session:
+        session.get_one(Tick, "lost").due_at = clock.now() - timedelta(seconds=1)
+    assert ticker.run_if_due(task)
+
+
+def test_a_task_that_fails_is_logged_and_comes_again(services: Services) -> None:
+    def broken() -> None:
+        raise RuntimeError("no")
+
+    ticker = Ticker(services.db, [])
+    assert ticker.run_if_due(Periodic("broken", 60, broken))
+    with services.db.reading() as session:
+        assert session.get_one(Tick, "broken").due_at > clock.now()
