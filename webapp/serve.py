@@ -4,7 +4,7 @@ import os
 import threading
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from wsgiref.types import WSGIApplication
 
 import structlog
 from granian import Granian
@@ -20,7 +20,7 @@ from webapp.core.settings import Settings
 from webapp.core.web import Services
 from webapp.gateway import account
 from webapp.inbox import intake
-from webapp.messages.hooks import WSGI, Callbacks
+from webapp.messages.hooks import Callbacks
 from webapp.messages.worker import Worker
 from webapp.processes import Family, die_with_parent, ended_by_signal, free_address
 
@@ -59,14 +59,14 @@ def first_start(services: Services) -> None:
         account.ensure_token(session, services.settings, services.box)
 
 
-def wsgi(settings: Settings) -> WSGI:
+def wsgi(settings: Settings) -> WSGIApplication:
     """The whole web side: the gateway's callbacks in front, Flask behind."""
     services = make_services(settings)
     app = create_app(settings, services)
-    return Callbacks(cast(WSGI, app.wsgi_app), services, partial(intake.keep_callback, services))
+    return Callbacks(app.wsgi_app, services, partial(intake.keep_callback, services))
 
 
-def _in_child(settings: Settings, parent: int) -> WSGI:
+def _in_child(settings: Settings, parent: int) -> WSGIApplication:
     """What the web server's own worker process serves."""
     die_with_parent(parent)
     logs.configure()
@@ -91,7 +91,7 @@ def web(settings: Settings, host: str, port: int) -> None:
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=WEB_GRACE,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {}},  # to the root logger, which is ours
     )
     log.info("web server starts", address=address, port=port)

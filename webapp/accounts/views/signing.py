@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 def sign_in() -> Response | str | tuple[str, int]:
     """The login page; after it, the page that was asked for, if it is ours."""
     target = own_path(request.args.get("next"), url_for("home"))
-    if current_user.is_authenticated and request.method == "GET":
+    if current_user.is_authenticated and request.method in {"GET", "HEAD"}:
         return redirect(target)
     form = LoginForm()
-    if request.method == "GET":
+    if request.method in {"GET", "HEAD"}:
         return render_template("accounts/login.html", form=form)
     if not form.validate():
         return render_template("accounts/login.html", form=form), 422
