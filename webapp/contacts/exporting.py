@@ -4,6 +4,8 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 
+from webapp.core import phone
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
@@ -26,3 +28,8 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterat
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
+
+
+def number(value: int) -> str:
+    """A number that Excel leaves alone: digits alone become 5,51E+12, and a leading + looks like a formula."""
+    return phone.display(value).removeprefix("+")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, and_, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from webapp.accounts.models import Person
@@ -45,7 +45,7 @@ def lists(session: Session, words: str = "") -> list[ListRow]:
         .where(ContactList.archived_at.is_(None))
         .order_by(ContactList.created_at.desc(), ContactList.id.desc())
     )
-    rows = [ListRow(*row[:3], row[3] or 0) for row in session.execute(wanted)]
+    rows = [ListRow(row[0], row[1], row[2], row[3] or 0) for row in session.execute(wanted)]
     folded = fold_word(words)
     return [row for row in rows if folded in fold_word(row.list.name)] if folded else rows
 
@@ -102,8 +102,8 @@ def people(session: Session, list_id: int, wanted: Filter, after: int | None, si
     return page_of([PersonRow(row, row.number in out) for row in rows], size, lambda row: str(row.contact.id))
 
 
-def _conditions(wanted: Filter) -> list[object]:
-    conditions: list[object] = []
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     digits = "".join(c for c in wanted.words if c in "0123456789")
     letters = any(c.isalpha() for c in wanted.words)
     if len(digits) >= MIN_DIGITS and not letters:
@@ -121,12 +121,12 @@ def _conditions(wanted: Filter) -> list[object]:
     return conditions
 
 
-def _number_condition(text: str, digits: str) -> object:
+def _number_condition(text: str, digits: str) -> ColumnElement[bool]:
     found = phone.parse(text)
     if isinstance(found, phone.Parsed):
         return Contact.number == found.number
     tail = digits[-MAX_DIGITS:]
-    return func.mod(Contact.number, 10 ** len(tail), type_=BigInteger) == int(tail)
+    return Contact.number % literal(10 ** len(tail), BigInteger) == int(tail)
 
 
 def person(session: Session, list_id: int, contact_id: int) -> Contact | None:
@@ -177,7 +177,7 @@ def fault_reasons(session: Session, import_id: int) -> list[tuple[str, int]]:
     """How many wrong rows each reason has, the most frequent first."""
     wanted = (
         select(ImportFault.reason, func.count())
-        .where(and_(ImportFault.import_id == import_id))
+        .where(ImportFault.import_id == import_id)
         .group_by(ImportFault.reason)
         .order_by(func.count().desc(), ImportFault.reason)
     )

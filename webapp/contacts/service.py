@@ -113,8 +113,7 @@ def add_person(session: Session, list_id: int, number: str, name: str, values: M
     found = phone.parse(number)
     if isinstance(found, phone.Bad):
         raise UserError(phone.reason_text(found.reason), field="number")
-    if any(len(value) > MAX_VALUE for value in values.values()):
-        raise UserError(N_("a value is longer than 1,000 characters"))
+    _check_lengths(values)
     person = person_of(found, name, {key: value.strip() for key, value in values.items() if value.strip()})
     storing.lock_list(session, list_id)
     storing.upsert(session, list_id, [person], clock.now())
@@ -126,6 +125,24 @@ def person_of(found: phone.Parsed, name: str, values: Mapping[str, str]) -> Pers
     """A person in the form in which lists store them."""
     clean = " ".join(name.split())[:MAX_NAME]
     return Person(found.number, found.kind, clean, search_key(clean)[:MAX_NAME], storing.as_json(values))
+
+
+def change_person(session: Session, list_id: int, contact_id: int, name: str, values: Mapping[str, str]) -> Contact:
+    """Set what a list says about a person; a field left blank is blank from now on."""
+    found = session.scalar(select(Contact).where(Contact.id == contact_id, Contact.list_id == list_id))
+    if found is None:
+        raise NotFound(N_("This person is not in the list any more."))
+    _check_lengths(values)
+    clean = " ".join(name.split())[:MAX_NAME]
+    found.name, found.name_key = clean, search_key(clean)[:MAX_NAME]
+    found.fields = {key: value.strip() for key, value in values.items() if value.strip()}
+    found.updated_at = clock.now()
+    return found
+
+
+def _check_lengths(values: Mapping[str, str]) -> None:
+    if any(len(value) > MAX_VALUE for value in values.values()):
+        raise UserError(N_("A value has at most 1,000 characters."))
 
 
 def remove_person(session: Session, list_id: int, contact_id: int) -> None:

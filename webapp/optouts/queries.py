@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
+from webapp.accounts.models import Person
 from webapp.core.paging import Page, page_of
 from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
 
@@ -51,6 +52,12 @@ def history(session: Session, number: int) -> list[OptOutEvent]:
     """Everything that happened to a person's opt-outs, the latest first."""
     wanted = select(OptOutEvent).where(OptOutEvent.number == number)
     return list(session.scalars(wanted.order_by(OptOutEvent.at.desc(), OptOutEvent.id.desc())))
+
+
+def names_of(session: Session, people: Iterable[int]) -> dict[int, str]:
+    """Names of the colleagues who made changes, by id."""
+    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(set(people))))
+    return {row[0]: row[1] for row in rows}
 
 
 def count(session: Session) -> int:

@@ -1,0 +1,67 @@
+"""Forms of contacts; what they mean is decided by the services."""
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from flask_wtf.file import FileField
+from wtforms import DateField, SelectField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, Optional
+
+from webapp.contacts.service import MAX_LIST_NAME
+from webapp.contacts.states import BASES
+
+_REQUIRED = InputRequired(message=_l("Please fill this in."))
+
+
+class UploadForm(FlaskForm):  # type: ignore[misc]
+    """A file or a pasted table."""
+
+    file = FileField(_l("File"), [Optional()])
+    pasted = TextAreaField(_l("Or paste the rows"), [Optional()])
+
+
+class ConsentForm(FlaskForm):  # type: ignore[misc]
+    """Into which list, and why these people may be written to."""
+
+    list_name = StringField(_l("List"), [_REQUIRED, Length(max=MAX_LIST_NAME)])
+    basis = SelectField(_l("Why may you write to them?"))
+    source = StringField(_l("Where did they agree?"), [Optional(), Length(max=300)])
+    consent_date = DateField(_l("When?"), [Optional()])
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.basis.choices = [(key, gettext(words)) for key, words in BASES.items()]
+
+
+class ListForm(FlaskForm):  # type: ignore[misc]
+    """The name of a list."""
+
+    list_name = StringField(_l("Name of the list"), [_REQUIRED, Length(max=MAX_LIST_NAME)])
+
+
+class PersonForm(FlaskForm):  # type: ignore[misc]
+    """One person; the fields of the list come beside it as `field-<key>`."""
+
+    number = StringField(_l("Phone number"), [_REQUIRED, Length(max=40)])
+    name = StringField(_l("Name"), [Optional(), Length(max=200)])
+
+
+class OptOutForm(FlaskForm):  # type: ignore[misc]
+    """Somebody who shall not be written to."""
+
+    number = StringField(_l("Phone number"), [_REQUIRED, Length(max=40)])
+    reason = StringField(_l("Reason"), [Optional(), Length(max=300)])
+
+
+class LiftForm(FlaskForm):  # type: ignore[misc]
+    """Why somebody may be written to again."""
+
+    reason = StringField(_l("Why may we write to this person again?"), [_REQUIRED, Length(min=3, max=300)])
+
+
+class SuppressionForm(FlaskForm):  # type: ignore[misc]
+    """A file of numbers that must not be written to."""
+
+    file = FileField(_l("File"), [Optional()])
+    pasted = TextAreaField(_l("Or paste the numbers"), [Optional()])
+    reason = StringField(_l("Where is this list from?"), [_REQUIRED, Length(max=300)])
