@@ -145,7 +145,7 @@ def both(settings: Settings, host: str, port: int) -> None:
     require_schema(services)
     first_start(services)
     services.db.dispose()
-    environ = {"RECADO_INSTANCE": str(settings.instance)}
+    environ = {**os.environ, "RECADO_INSTANCE": str(settings.instance)}
     family = Family(grace=settings.gateway_timeout + 15)
     with ended_by_signal() as ended:
         family.add("web", ["web", "--host", host, "--port", str(port)], environ)
