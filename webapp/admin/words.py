@@ -1,0 +1,82 @@
+"""Words of the administration pages: deeds of the audit trail, states of batches, problems of raw replies."""
+
+from flask_babel import format_decimal
+
+from webapp.core.i18n import N_
+from webapp.gateway.codes import RESPONSES
+
+# What the audit trail's actions are called; one that is not here shows its own name.
+ACTIONS: dict[str, str] = {
+    "login": N_("Signed in"),
+    "login.failed": N_("Sign-in failed"),
+    "logout": N_("Signed out"),
+    "session.end": N_("Ended a sign-in"),
+    "session.end_others": N_("Ended the other sign-ins"),
+    "person.create": N_("Created a person"),
+    "person.link": N_("Made a one-time link"),
+    "person.welcome": N_("Chose a password by link"),
+    "person.password": N_("Changed the password"),
+    "person.role": N_("Changed a role"),
+    "person.disable": N_("Disabled a person"),
+    "person.enable": N_("Enabled a person"),
+    "gateway.account": N_("Changed the gateway account"),
+    "gateway.test": N_("Tested the gateway login"),
+    "gateway.resume": N_("Resumed sending"),
+    "callbacks.reveal": N_("Saw the callback addresses"),
+    "callbacks.rotate": N_("Made a new callback token"),
+    "audit.export": N_("Exported the audit trail"),
+    "reply.read_again": N_("Read a raw reply again"),
+    "reply.reveal": N_("Saw a raw reply in full"),
+    "reply.settle": N_("Set a raw reply aside"),
+}
+
+BATCH_STATES: dict[str, tuple[str, str, str]] = {  # label, look, icon
+    "queued": (N_("Waiting"), "waiting", "clock"),
+    "sending": (N_("Leaving now"), "operator", "send"),
+    "unknown": (N_("Outcome unknown"), "unknown", "zoom-question"),
+    "held": (N_("Held"), "paused", "hourglass"),
+    "done": (N_("Done"), "delivered", "circle-check"),
+}
+
+BATCH_PROBLEMS: dict[str, str] = {
+    "control": N_("The look-up did not show a message known to be accepted, so nothing is sent again."),
+    "lookup": N_("The gateway could not be asked; Recado tries again by itself."),
+    "person": N_("Unknown for a day: a person has to decide on the campaign's page."),
+}
+
+RAW_PROBLEMS: dict[str, str] = {
+    "nobody": N_("It names nobody: there is no telephone number in it."),
+    "unreadable": N_("It is not in a form that Recado reads."),
+    "odd_rows": N_("Some of its replies could not be understood; the others went to the inbox."),
+    "too_few": N_("The gateway announced more replies than it sent."),
+    "error": N_("Recado failed while reading it. Read it again after an update."),
+}
+
+SOURCES: dict[str, str] = {
+    "callback": N_("Callback"),
+    "mo_new": N_("New replies asked for (mo_new)"),
+    "mo": N_("Recent replies asked for (mo)"),
+}
+
+
+def batch_problem(problem: str | None) -> str:
+    """The sentence (a msgid) for what went wrong last with a batch, or the bare word where there is none for it."""
+    if not problem:
+        return N_("Nothing special.")
+    answer = RESPONSES.get(problem)
+    return answer.explanation if answer else BATCH_PROBLEMS.get(problem, problem)
+
+
+def raw_problem(problem: str) -> str:
+    """The sentence (a msgid) for a raw reply's problem."""
+    return RAW_PROBLEMS.get(problem.partition(" ")[0], RAW_PROBLEMS["error"])
+
+
+def size(count: int | None) -> str:
+    """1288490189 → 1,2 GB, in the reader's way of writing numbers; nothing → a dash."""
+    if count is None:
+        return "—"
+    amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{format_decimal(round(amount, 1 if amount < 100 else 0))} {units[0]}"
