@@ -99,8 +99,10 @@ class Family:
     children: list[Child] = field(default_factory=list)
 
     def add(self, name: str, arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> Child:
-        """Start one more child with these arguments of `recado`; `environ` is added to our own environment."""
-        child = Child(name, [*arguments, "--parent", str(os.getpid())], dict(environ or {}))
+        """Start one more child with these arguments of `recado`, in our own environment where `environ` names none."""
+        child = Child(
+            name, [*arguments, "--parent", str(os.getpid())], dict(os.environ if environ is None else environ)
+        )
         self.children.append(child)
         self._start(child)
         return child
@@ -126,7 +128,7 @@ class Family:
         # a group of its own: Ctrl-C reaches us alone, and we end the children in order
         child.process = subprocess.Popen(
             [sys.executable, "-m", "webapp.cli", *child.arguments],
-            env={**os.environ, **child.environ},
+            env=child.environ,
             stdin=subprocess.DEVNULL,
             process_group=0,
         )

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import IO, Any
@@ -94,12 +94,12 @@ def sentence(error: UserError | GatewayError | OperationalError, locale: str) ->
     return translate(NO_DATABASE, locale, reason=first)
 
 
-def answer(found: dict[str, Any], as_json: bool, words: Callable[[dict[str, Any]], str]) -> None:
-    """Print what a command found: as one JSON object, or in words."""
-    click.echo(json.dumps(found, ensure_ascii=False) if as_json else words(found))
+def answer(found: Mapping[str, Any], as_json: bool) -> None:
+    """Print what a command found: as one JSON object, or name by name."""
+    click.echo(json.dumps(found, ensure_ascii=False) if as_json else table(found))
 
 
-def table(found: dict[str, Any]) -> str:
+def table(found: Mapping[str, Any]) -> str:
     """Names and values, one a line."""
     width = max(map(len, found), default=0)
     return "\n".join(f"{name:{width}}  {'–' if value is None else value}" for name, value in found.items())
