@@ -41,7 +41,9 @@ class Run(Base):
     deliver_zone: Mapped[str | None] = mapped_column(String(64))
     valid_until: Mapped[datetime | None]
     ignores_window: Mapped[bool] = mapped_column(default=False)
-    canary: Mapped[bool] = mapped_column(default=False)
+    canary: Mapped[bool] = mapped_column(default=False)  # the first few go ahead; the rest is held until judged
+    canary_done_at: Mapped[datetime | None]  # when the last of the few had left
+    refused_in_row: Mapped[int] = mapped_column(default=0)
     total: Mapped[int] = mapped_column(default=0)  # everyone of the audience
     forecast: Mapped[int] = mapped_column(BigInteger, default=0)  # credits
     created_at: Mapped[datetime]

@@ -20,6 +20,8 @@ from webapp.messages.reference import new_token
 from webapp.messages.states import OPEN_BATCHES, BatchState, RowState, RunState, is_over
 
 SINGLE_PRIORITY = 0  # replies and tests leave before campaigns
+CANARY_SHARE, CANARY_LEAST = 0.01, 100  # of the audience, and people, that a canary sends ahead
+CANARY = "canary"  # `batch.problem` of what waits for the canary's end
 _WRITTEN = ("id", "run_id", "number", "type", "text", "state", "reason", "at")
 
 
@@ -141,20 +143,37 @@ def _driver_row(session: Session, value: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _batches(run: Run, rows: Sequence[NewMessage], start: int, kept: set[int], size: int) -> Iterator[dict[str, Any]]:
-    """Cut a chunk into batches: one not-before each, at most `size` rows."""
+    """Cut a chunk into batches: one not-before each, at most `size` rows, the canary's apart from the rest."""
+    ahead = run.first_key + canary_size(run.total) if run.canary else None
 
-    def opening(pair: tuple[int, NewMessage]) -> datetime:
-        return max(pair[1].not_before or run.not_before, run.not_before)
+    def leaving(pair: tuple[int, NewMessage]) -> tuple[datetime, bool]:
+        opening = max(pair[1].not_before or run.not_before, run.not_before)
+        return opening, ahead is not None and pair[0] >= ahead
 
     due = [(start + place, row) for place, row in enumerate(rows) if start + place in kept]
-    for not_before, group in groupby(due, key=opening):
+    for (not_before, waits), group in groupby(due, key=leaving):
         keys = [key for key, _ in group]
         for at in range(0, len(keys), size):
             part = keys[at : at + size]
             yield {
                 "run_id": run.id, "first_key": part[0], "last_key": part[-1], "pending": len(part),
-                "state": BatchState.QUEUED, "not_before": not_before, "attempts": 0, "looks": 0, "scheduled": False,
+                "state": BatchState.HELD if waits else BatchState.QUEUED, "problem": CANARY if waits else None,
+                "not_before": not_before, "attempts": 0, "looks": 0, "scheduled": False,
             }  # fmt: skip
+
+
+def canary_size(total: int) -> int:
+    """How many people of an audience a canary writes to ahead of the others."""
+    return max(int(total * CANARY_SHARE), CANARY_LEAST)
+
+
+def release_canary(session: Session, run_id: int) -> None:
+    """What waited for the canary is due."""
+    session.execute(
+        update(Batch)
+        .where(Batch.run_id == run_id, Batch.state == BatchState.HELD, Batch.problem == CANARY)
+        .values(state=BatchState.QUEUED, problem=None)
+    )
 
 
 def finish_launch(session: Session, run: Run) -> None:
@@ -201,9 +220,11 @@ def pause(session: Session, run: Run, reason: str = "person") -> bool:
 
 def resume(session: Session, run: Run) -> bool:
     """Go on. What was late goes out now instead of at the time that has passed."""
-    values: dict[str, Any] = {"state": RunState.RUNNING, "pause_reason": None}
+    values: dict[str, Any] = {"state": RunState.RUNNING, "pause_reason": None, "refused_in_row": 0}
     if run.pause_reason == "late":
         values["deliver_at"] = None
+    if (run.pause_reason or "").startswith(CANARY):  # a person looked at it and goes on
+        release_canary(session, run.id)
     done = session.execute(update(Run).where(Run.id == run.id, Run.state == RunState.PAUSED).values(**values))
     session.refresh(run)
     finish_if_done(session, run.id)

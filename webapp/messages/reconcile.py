@@ -18,7 +18,7 @@ from webapp.gateway.client import Gateway
 from webapp.gateway.codes import LOOKUP_DAYS
 from webapp.gateway.errors import GatewayError
 from webapp.gateway.wire import Receipt
-from webapp.messages import outbox, receipts
+from webapp.messages import canary, outbox, receipts
 from webapp.messages.counters import Changes, Place
 from webapp.messages.models import Batch, Message, Run
 from webapp.messages.reference import encode
@@ -217,3 +217,4 @@ def sweep(session: Session, settings: Settings) -> None:
         select(Run.id).where(Run.state.in_([RunState.RUNNING, RunState.PAUSED]), Run.valid_until < now)
     ).all():
         outbox.close_rows(session, RowState.EXPIRED, "too_late", Batch.run_id == run_id)
+    canary.judge_all(session, now)

@@ -23,6 +23,7 @@ from webapp.messages.models import Batch, Message, Run
 from webapp.messages.states import BatchState, RowState, RunState
 
 log = structlog.get_logger(__name__)
+REFUSALS_LIMIT = 500  # in a row, after which a campaign asks a person
 UNREADABLE_LIMIT = 5  # unreadable answers in a row after which sending rests until `balance` answers
 
 
@@ -143,7 +144,22 @@ def _record_items(
         )
     batch.pending -= moved
     changes.write(session)
+    _count_refusals(session, claimed, items)
     _what_remains(session, settings, claimed, batch, by_verdict, bool(doubtful), later)
+
+
+def _count_refusals(session: Session, claimed: Claimed, items: Sequence[ItemAnswer]) -> None:
+    """A row of refusals says that something is wrong with the campaign, not with its people."""
+    run = session.get_one(Run, claimed.run_id)
+    for item in items:
+        verdict = codes.response(item.code).verdict
+        if verdict is Verdict.REFUSED:
+            run.refused_in_row += 1
+        elif verdict is Verdict.ACCEPTED:
+            run.refused_in_row = 0
+    session.flush()
+    if run.refused_in_row >= REFUSALS_LIMIT and outbox.pause(session, run, "refusals"):
+        log.error("campaign paused", run=run.id, reason="refusals")
 
 
 def _accept(

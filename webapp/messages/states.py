@@ -63,6 +63,22 @@ PAUSES: dict[str, tuple[str, str]] = {
         N_("It is more than an hour late, because Recado was not running at its time."),
         N_("Decide: resume it to send now, or cancel it."),
     ),
+    "refusals": (
+        N_("The gateway refused 500 messages in a row."),
+        N_("Look at the reasons below, then resume or cancel."),
+    ),
+    "canary_refused": (
+        N_("Of the first messages, sent ahead to test, more than 5% were refused."),
+        N_("Look at the reasons below. Resume to send to everyone else, or cancel."),
+    ),
+    "canary_blocked": (
+        N_("Of the first messages, sent ahead to test, more than 10% were blocked."),
+        N_("Look at the reasons below. Resume to send to everyone else, or cancel."),
+    ),
+    "canary_optouts": (
+        N_("Of the first people, written to ahead to test, more than 2% opted out."),
+        N_("Review the text and the list. Resume to send to everyone else, or cancel."),
+    ),
     "080": (
         N_("The credits ran out or expired."),
         N_("What had not left is still here. Buy credits, then resume."),
