@@ -35,6 +35,6 @@ FILE = {
 }
 
 
-def refused(key: str, **values: str | int) -> UserError:
+def refused(key: str, *, field: str | None = None, **values: str | int) -> UserError:
     """The refusal of a whole file."""
-    return UserError(FILE[key], field=None, **values)
+    return UserError(FILE[key], field=field, **values)

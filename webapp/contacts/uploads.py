@@ -124,7 +124,7 @@ def require_number(mapping: Mapping) -> None:
     """UserError where no column, or more than one, holds the phone number."""
     count = sum(column.role == "number" for column in mapping.columns)
     if count == 0:
-        raise UserError(faults.FILE["no_numbers"], field="mapping")
+        raise faults.refused("no_numbers", field="mapping")
     if count > 1:
         raise UserError(N_("Only one column can be the phone number. Make the others fields."), field="mapping")
 
