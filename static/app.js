@@ -91,9 +91,10 @@
   }
   function hold(event, element) {
     if (!element || !element.matches || !element.matches("[data-live]")) return;
-    const asked = !element.dataset.asked;
-    element.dataset.asked = "1"; // the first question is never skipped: a box may start empty
-    if (!asked && busy(element)) event.preventDefault();
+    // A box that loads its first content (the chip, the badge) starts without any: that question is never skipped.
+    const empty = /\bload\b/.test(element.getAttribute("hx-trigger") || "") && !element.dataset.asked;
+    element.dataset.asked = "1";
+    if (!empty && busy(element)) event.preventDefault();
   }
   on("htmx:beforeRequest", (event) => hold(event, event.detail.elt));
   on("htmx:before:request", (event) => hold(event, event.detail.ctx && event.detail.ctx.sourceElement));
@@ -167,13 +168,17 @@
     const menu = event.target;
     if (!menu.matches || !menu.matches("details.menu") || !menu.open) return;
     closeMenus(menu);
-    const list = menu.querySelector(".menu-list"), region = menu.closest(".table-responsive");
-    if (!list || !region) return;
-    // A region that scrolls would cut the list off: hang it on the window instead.
+    hang(menu);
+  }, true);
+  document.addEventListener("scroll", () => all("details.menu[open]").forEach(hang), true);
+
+  // A region that scrolls would cut its rows' menus off: hang them on the window instead.
+  function hang(menu) {
+    const list = menu.querySelector(".menu-list");
+    if (!list || !menu.closest(".table-responsive")) return;
     const place = menu.getBoundingClientRect(), up = place.bottom + list.offsetHeight + 12 > window.innerHeight;
     Object.assign(list.style, { position: "fixed", right: document.documentElement.clientWidth - place.right + "px", left: "auto", top: up ? "auto" : place.bottom + 4 + "px", bottom: up ? window.innerHeight - place.top + 4 + "px" : "auto" });
-  }, true);
-  document.addEventListener("scroll", (event) => { if (event.target === document || event.target.matches(".table-responsive")) all(".table-responsive details.menu[open]").forEach((menu) => { menu.open = false; }); }, true);
+  }
 
   document.addEventListener("click", (event) => {
     const target = event.target;

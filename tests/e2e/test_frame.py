@@ -32,6 +32,7 @@ WORKBENCH = """
 {% call dialog("ask", "Encerrar a conversa?") %}<p>Ela abre de novo sozinha.</p>{% endcall %}
 {% endblock %}
 """
+BADGE = '<span class="count" data-count="3">3<span class="visually-hidden"> por ler</span></span>'
 LIVE = """{% from "_macros/ui.html" import live_box, updated_ago with context %}
 {% call live_box("box", "/bench/live", none if done else 1) %}
 <p>volta <span id="round">{{ round }}</span> <button id="inside" class="btn">Dentro</button> <button class="btn anonymous">Sem nome</button></p>
@@ -43,8 +44,10 @@ LIVE = """{% from "_macros/ui.html" import live_box, updated_ago with context %}
 def web_app(services: Services) -> Flask:
     """The product with one more page: a workbench of what the frame promises."""
     app = create_app(services.settings, services)
-    app.jinja_env.globals["bench"] = rounds = {"round": 0, "end": 10**9}
-    app.extensions["rounds"] = rounds
+    app.extensions["rounds"] = rounds = {"round": 0, "end": 10**9}
+    # The frame's own two boxes answer something fixed here: what they really say is their features' business.
+    app.view_functions["inbox.badge"] = public(lambda: BADGE)
+    app.view_functions["credits.chip"] = public(lambda: "<span>87.018</span>")
 
     def show(source: str) -> str:
         state = {"round": rounds["round"], "done": rounds["round"] >= rounds["end"], "when": datetime.now(UTC)}
@@ -108,6 +111,13 @@ def test_plain_pages_have_no_barriers(
     assert sideways(page) == 0
 
 
+def test_what_waits_to_be_read_stands_in_the_menu_and_in_the_title(page: Page, enter: Enter) -> None:
+    enter(page)
+    page.goto("/bench")
+    expect(page.get_by_role("link", name="Respostas 3 por ler")).to_be_visible()
+    expect(page).to_have_title("(3) Bancada · Recado")
+
+
 def test_a_live_box_goes_on_by_itself_and_says_that_nobody_is_at_work(page: Page, enter: Enter, web_app: Flask) -> None:
     enter(page)
     page.goto("/bench")
@@ -129,7 +139,6 @@ def test_a_live_box_waits_while_the_person_types_or_has_something_ticked(
 ) -> None:
     enter(page)
     page.goto("/bench")
-    expect(page.locator("#round")).to_have_text("1", timeout=10_000)  # the first question is never skipped
     page.get_by_label("Nota").fill("não me apague")
     rounds = web_app.extensions["rounds"]["round"]
     page.wait_for_timeout(2200)
@@ -156,12 +165,12 @@ def test_the_pause_switch_stops_updates_and_is_remembered(page: Page, enter: Ent
     page.get_by_role("button", name="Pausar atualizações").click()
     page.goto("/bench")
     expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
-    page.wait_for_timeout(1300)  # the first question of a new page is asked all the same
     rounds = web_app.extensions["rounds"]["round"]
     page.wait_for_timeout(2200)
     assert web_app.extensions["rounds"]["round"] == rounds
+    shown = page.locator("#round").inner_text()
     page.locator("#pause").click()
-    expect(page.locator("#round")).to_have_text(str(rounds + 1), timeout=10_000)
+    expect(page.locator("#round")).not_to_have_text(shown, timeout=10_000)
 
 
 def test_a_dialog_gives_the_focus_back(page: Page, enter: Enter) -> None:
@@ -240,6 +249,7 @@ def test_the_end_of_a_session_is_announced(page: Page, enter: Enter, web_app: Fl
     enter(page)
     page.clock.install()
     page.goto("/bench")
+    page.get_by_role("button", name="Pausar atualizações").click()  # live boxes would tell that it goes on
     page.clock.fast_forward("28:30")
     expect(page.get_by_role("dialog", name="Sua sessão vai terminar")).to_be_visible()
 
