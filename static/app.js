@@ -94,14 +94,14 @@
     // A box that loads its first content (the chip, the badge) starts without any: that question is never skipped.
     const empty = /\bload\b/.test(element.getAttribute("hx-trigger") || "") && !element.dataset.asked;
     element.dataset.asked = "1";
-    if (!empty && busy(element)) event.preventDefault();
+    if (!empty && busy(byId(element.dataset.liveBox) || element)) event.preventDefault();
   }
   on("htmx:beforeRequest", (event) => hold(event, event.detail.elt));
   on("htmx:before:request", (event) => hold(event, event.detail.ctx && event.detail.ctx.sourceElement));
 
   function askNow() {
     if (!window.htmx) return;
-    all("[data-live][hx-get]").forEach((box) => { if (!busy(box)) window.htmx.ajax("GET", box.getAttribute("hx-get"), { source: box }); });
+    all("[data-live][hx-get]").forEach((box) => { if (!busy(byId(box.dataset.liveBox) || box)) window.htmx.ajax("GET", box.getAttribute("hx-get"), { source: box }); });
   }
   document.addEventListener("visibilitychange", () => { if (!document.hidden) askNow(); });
 
@@ -193,6 +193,7 @@
     }
     const dismiss = target.closest("[data-dismiss]");
     if (dismiss) (dismiss.closest(".flash,.note-toast") || dismiss).remove();
+    if (target.closest("[data-print]")) window.print();
     const copy = target.closest("[data-copy]");
     if (copy) copyText(copy.dataset.copy);
     const insert = target.closest("[data-insert]");
