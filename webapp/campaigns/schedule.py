@@ -2,17 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
-from zoneinfo import available_timezones
 
 from webapp.core import clock
 from webapp.core.errors import UserError
 
-BRAZIL = (
-    "America/Sao_Paulo", "America/Bahia", "America/Fortaleza", "America/Recife", "America/Belem", "America/Manaus",
-    "America/Cuiaba", "America/Campo_Grande", "America/Porto_Velho", "America/Boa_Vista", "America/Rio_Branco",
-    "America/Noronha",
-)  # fmt: skip
 HORIZON = timedelta(days=366)  # a year wrongly typed should not wait for ten
 
 
@@ -28,15 +21,6 @@ class Moment:
     def wall(self) -> datetime:
         """The moment on the zone's clocks."""
         return self.utc.astimezone(clock.zone(self.zone))
-
-
-@cache
-def zones() -> tuple[str, ...]:
-    """Every IANA zone that names a place, Brazil's first."""
-    places = {
-        name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/"))
-    }
-    return (*BRAZIL, *sorted(places - set(BRAZIL)), "UTC")
 
 
 def check_zone(name: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from webapp.campaigns import conditions, schedule
 from webapp.campaigns.audience import AREA_FIELD, NAME_FIELDS, Count, Selection, count
 from webapp.campaigns.conditions import Condition
-from webapp.campaigns.models import Campaign
+from webapp.campaigns.models import Campaign, Media
 from webapp.campaigns.people import known_fields, lists_by_id
 from webapp.campaigns.rendering import MOST_CHARACTERS, MOST_PARTS
 from webapp.campaigns.schedule import Moment
@@ -189,6 +189,28 @@ def _file_problems(given: MessageInput, service: ServiceType) -> list[UserError]
     return found
 
 
+def save_message(
+    session: Session,
+    campaign: Campaign,
+    service: ServiceType,
+    *,
+    text: str,
+    caption: str,
+    hosted: Media | None,
+    media_url: str | None,
+    accents: str,
+) -> None:
+    """The second step: what. The other kind's text or file stays, for who changes their mind."""
+    if service.media:
+        campaign.media, campaign.media_url = hosted, media_url
+        campaign.caption = tidy(caption)
+    if not service.media or text.strip():
+        campaign.text = tidy(text)
+    campaign.type, campaign.accents = service.type, accents
+    _touch(campaign)
+    recount(session, campaign, service)
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduleInput:
     """What the third step holds; moments are read already. `at` None = as soon as it is sent."""
@@ -236,18 +258,18 @@ def delete_draft(session: Session, campaign: Campaign) -> None:
 
 # The steps of writing one, in order: endpoint, words.
 STEPS: tuple[tuple[str, str], ...] = (
-    ("audience", N_("Audience")),
+    ("audience_step", N_("Audience")),
     ("message", N_("Message")),
-    ("schedule", N_("Schedule")),
+    ("schedule_step", N_("Schedule")),
     ("review", N_("Review")),
 )
 
 
 def first_open_step(session: Session, campaign: Campaign, service: ServiceType) -> str:
-    """The first step that still lacks something: "audience", "message", or "review" where nothing does."""
+    """The endpoint of the first step that still lacks something, "review" where none does."""
     lists = lists_by_id(session, campaign.lists)
     if not campaign.lists or any(row.archived_at is not None for row in lists.values()) or not lists:
-        return "audience"
+        return "audience_step"
     known = [item.key for item in known_fields(session, campaign.lists)]
     given = MessageInput(campaign.text, campaign.caption, campaign.media_url or "", campaign.media_id is not None)
     return "message" if message_problems(given, service, CreditRule(), known) else "review"

@@ -1,0 +1,227 @@
+"""Campaigns at large: the list, one campaign's page while it goes out, and what people do to it."""
+
+from typing import Any
+
+from flask import Response, abort, current_app, flash, redirect, render_template, request, send_from_directory, url_for
+from flask_babel import gettext, ngettext
+from flask_login import current_user
+
+from webapp.accounts import audit
+from webapp.accounts.guards import guard, public
+from webapp.campaigns import compose, media, queries, review, service, words
+from webapp.campaigns.blueprint import bp, dialect, service_type
+from webapp.campaigns.models import Campaign
+from webapp.campaigns.queries import Wanted
+from webapp.core import clock
+from webapp.core.errors import NotFound
+from webapp.core.web import read_session, settings, write_session
+from webapp.messages import outbox
+from webapp.messages import queries as messages
+from webapp.messages.models import Run
+from webapp.messages.states import PAUSES, RunState
+
+__all__ = ["bp", "compose", "review"]  # the steps hang on the same blueprint
+
+FAST, SLOW = 3, 15  # seconds between looks: while messages leave, while receipts come
+
+
+@bp.get("/campaigns")
+@guard("campaigns")
+def index() -> str:
+    """All campaigns, filtered by what the URL says."""
+    state, kind = request.args.get("state", ""), request.args.get("type", type=int)
+    wanted = Wanted(state if state in queries.STATES else "", kind, request.args.get("text", "").strip())
+    after = request.args.get("after", type=int)
+    found = queries.page(read_session(), wanted, after)
+    arguments: dict[str, Any] = {key: request.args[key] for key in ("state", "type", "text") if request.args.get(key)}
+    return render_template(
+        "campaigns/index.html",
+        page=found,
+        next_url=url_for("campaigns.index", **arguments, after=found.next) if found.next else None,
+        wanted=wanted,
+        first_page=after is None,
+        states=words.STATES,
+        types=dialect().types,
+    )
+
+
+@bp.get("/campaigns/<int:campaign_id>/standing")
+@guard("campaigns")
+def standing(campaign_id: int) -> str:
+    """One campaign's progress in the list, while it moves."""
+    campaign = service.find(read_session(), campaign_id)
+    found = queries.standings(read_session(), [campaign], clock.now())
+    return render_template(
+        "campaigns/_standing.html",
+        campaign=campaign,
+        standing=found.get(campaign_id, queries.Standing("draft")),
+        states=words.STATES,
+    )
+
+
+@bp.get("/campaigns/<int:campaign_id>")
+@guard("campaigns")
+def show(campaign_id: int) -> str | Response:
+    """One campaign while it goes out and after; a draft is led to the step that comes next."""
+    campaign = service.find(read_session(), campaign_id)
+    if campaign.run is None:
+        step = service.first_open_step(read_session(), campaign, service_type(campaign))
+        return redirect(url_for(f"campaigns.{step}", campaign_id=campaign_id), 303)  # type: ignore[return-value]
+    exports = "reports.campaign_export" in current_app.view_functions
+    return render_template(
+        "campaigns/show.html",
+        kind=service_type(campaign),
+        lists=service.names_of_lists(read_session(), campaign),
+        events=queries.timeline(read_session(), campaign),
+        event_words=words.EVENTS,
+        export_url=url_for("reports.campaign_export", campaign_id=campaign_id) if exports else None,
+        **_live(campaign, campaign.run),
+    )
+
+
+@bp.get("/campaigns/<int:campaign_id>/live")
+@guard("campaigns")
+def live(campaign_id: int) -> str:
+    """The part of the page that moves."""
+    campaign = service.find(read_session(), campaign_id)
+    if campaign.run is None:
+        raise NotFound("This campaign was not sent yet.")
+    return render_template("campaigns/_live.html", **_live(campaign, campaign.run))
+
+
+def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
+    session, now = read_session(), clock.now()
+    report = queries.report(session, run, now)
+    state = messages.public_state(run, now)
+    undo_until = clock.aware(run.not_before) if _may_undo(campaign, run) else None
+    sending = report.counts.waiting > 0 and state not in ("scheduled", "paused")
+    # A paused or scheduled campaign moves by a person's hand or by the clock: a slow look suffices.
+    every = FAST if sending or undo_until else SLOW if report.counts.moving and not _is_long_over(run) else None
+    return {
+        "campaign": campaign,
+        "run": run,
+        "report": report,
+        "counts": report.counts,
+        "state": state,
+        "state_words": words.STATES[state],
+        "every": every,
+        "undo_until": undo_until,
+        "pause": PAUSES.get(run.pause_reason or "") if run.state == RunState.PAUSED else None,
+        "when": words.both_zones(clock.aware(run.deliver_at), campaign.timezone) if run.deliver_at else None,
+        "replies": queries.count_replies(session, run.id) if queries.count_replies else None,
+        "checked_at": clock.aware(now),
+    }
+
+
+def _may_undo(campaign: Campaign, run: Run) -> bool:
+    waits = run.state in (RunState.LAUNCHING, RunState.RUNNING) and run.served == 0
+    return waits and campaign.send_at is None and run.not_before > clock.now()
+
+
+def _is_long_over(run: Run) -> bool:
+    """After a day receipts are rare: the page asks no more by itself."""
+    ended = run.finished_at or run.cancelled_at
+    return ended is not None and (clock.now() - ended).total_seconds() > 86_400
+
+
+# ---------- what people do ----------
+
+
+@bp.post("/campaigns/<int:campaign_id>/pause")
+@guard("campaigns")
+def pause(campaign_id: int) -> Response:
+    """Stop handing over."""
+    with write_session() as session:
+        run = _run(service.find(session, campaign_id))
+        done = outbox.pause(session, run)
+        if done:
+            audit.record(session, "campaign.pause", f"campaign {campaign_id}")
+    flash(
+        gettext("Paused. A batch that is leaving at this moment still goes.")
+        if done
+        else gettext("There was nothing to pause any more."),
+        "success" if done else "info",
+    )
+    return _back(campaign_id)
+
+
+@bp.post("/campaigns/<int:campaign_id>/resume")
+@guard("campaigns")
+def resume(campaign_id: int) -> Response:
+    """Go on with what a person or a stop has paused."""
+    with write_session() as session:
+        run = _run(service.find(session, campaign_id))
+        done = outbox.resume(session, run)
+        if done:
+            audit.record(session, "campaign.resume", f"campaign {campaign_id}")
+    flash(gettext("It goes on.") if done else gettext("It was not paused any more."), "success" if done else "info")
+    return _back(campaign_id)
+
+
+@bp.post("/campaigns/<int:campaign_id>/cancel")
+@guard("campaigns")
+def cancel(campaign_id: int) -> Response:
+    """Stop everything that is still ours; says how many had left."""
+    with write_session() as session:
+        run = _run(service.find(session, campaign_id))
+        was_launching = run.state == RunState.LAUNCHING
+        done = outbox.cancel(session, run)
+        stopped = run.total - done.left if was_launching else done.stopped
+        audit.record(session, "campaign.cancel", f"campaign {campaign_id}", stopped=stopped, left=done.left)
+    if done.left:
+        text = ngettext(
+            "Cancelled. %(num)s message had left already.", "Cancelled. %(num)s messages had left already.", done.left
+        )
+    else:
+        text = gettext("Cancelled in time: nothing has left.")
+    flash(text, "success")
+    return _back(campaign_id)
+
+
+def _run(campaign: Campaign) -> Run:
+    if campaign.run is None:
+        raise NotFound("This campaign was not sent yet.")
+    return campaign.run
+
+
+def _back(campaign_id: int) -> Response:
+    return redirect(url_for("campaigns.show", campaign_id=campaign_id), 303)  # type: ignore[return-value]
+
+
+@bp.post("/campaigns/<int:campaign_id>/duplicate")
+@guard("campaigns")
+def duplicate(campaign_id: int) -> Response:
+    """A new draft with the same audience and message."""
+    with write_session() as session:
+        campaign = service.find(session, campaign_id)
+        name = gettext("%(name)s (copy)", name=campaign.name)
+        copy = service.duplicate(session, campaign, name=name, person_id=current_user.id)
+        audit.record(session, "campaign.create", f"campaign {copy.id}", copied_from=campaign_id)
+    flash(gettext("This is the copy. Change what you like; the original stays as it is."), "success")
+    return redirect(url_for("campaigns.audience_step", campaign_id=copy.id), 303)  # type: ignore[return-value]
+
+
+@bp.post("/campaigns/<int:campaign_id>/delete")
+@guard("campaigns")
+def delete(campaign_id: int) -> Response:
+    """Delete a draft for good; what was sent stays."""
+    with write_session() as session:
+        service.delete_draft(session, service.draft(session, campaign_id))
+        audit.record(session, "campaign.delete", f"campaign {campaign_id}")
+    flash(gettext("The draft is deleted."), "success")
+    return redirect(url_for("campaigns.index"), 303)  # type: ignore[return-value]
+
+
+@bp.get("/media/<name>")
+@public
+def hosted(name: str) -> Response:
+    """A file that the gateway, or the phone it sends it to, fetches by its unguessable name."""
+    found = media.hosted(read_session(), name)
+    folder = settings().instance / media.FOLDER
+    if found is None or not (folder / name).is_file():
+        abort(404)
+    answer = send_from_directory(
+        folder, name, mimetype=media.TYPES["." + name.rsplit(".", 1)[-1]], max_age=86_400, conditional=True
+    )
+    answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return answer
