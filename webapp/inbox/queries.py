@@ -106,6 +106,11 @@ def _names(session: Session, ids: set[int]) -> dict[int, str]:
     return {row.id: row.name for row in session.scalars(select(Person).where(Person.id.in_(ids)))} if ids else {}
 
 
+def name_of(session: Session, person_id: int | None) -> str | None:
+    """A colleague's name, None for nobody."""
+    return session.scalar(select(Person.name).where(Person.id == person_id)) if person_id else None
+
+
 def counts(session: Session, person_id: int) -> dict[str, int]:
     """How many conversations the tabs with work in them hold."""
     work = select(
@@ -132,12 +137,6 @@ def last_sweep(session: Session) -> Cursor | None:
     """When `mo` was last asked about the past, what it found that nothing else brought, and what went wrong."""
     wanted = select(Cursor).where(Cursor.name.in_(["inbox.mo", "inbox.mo_far"]), Cursor.ran_at.is_not(None))
     return session.scalar(wanted.order_by(Cursor.ran_at.desc()).limit(1))
-
-
-def problems(session: Session, limit: int = 100) -> list[RawInbound]:
-    """Raw rows that could not be understood and nobody has settled, the latest first."""
-    wanted = select(RawInbound).where(RawInbound.problem.is_not(None), RawInbound.settled_at.is_(None))
-    return list(session.scalars(wanted.order_by(RawInbound.id.desc()).limit(limit)))
 
 
 def count_problems(session: Session) -> int:

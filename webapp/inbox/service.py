@@ -28,11 +28,6 @@ def _locked(session: Session, key: str) -> Conversation:
     return conversations.locked(session, number, clock.now())
 
 
-def _name(session: Session, person_id: int | None) -> str:
-    person = session.get(Person, person_id) if person_id else None
-    return person.name if person else "?"
-
-
 def take(session: Session, key: str, person_id: int, *, instead_of: int | None = None) -> Conversation:
     """Make a conversation one's own, where nobody has it (or still `instead_of`). Raises UserError for the loser."""
     number = queries.by_key(session, key).number
@@ -45,9 +40,35 @@ def take(session: Session, key: str, person_id: int, *, instead_of: int | None =
     elif conversation.assignee_id != person_id:
         raise UserError(
             "%(name)s was faster and is looking after this conversation.",
-            name=_name(session, conversation.assignee_id),
+            name=queries.name_of(session, conversation.assignee_id) or "?",
         )
     return conversation
+
+
+def take_next(session: Session, person_id: int) -> str | None:
+    """Take the unassigned conversation whose person has waited longest; its key, None where nobody waits.
+
+    Two colleagues who press at once get two conversations: whoever loses one tries the next.
+    """
+    waiting = (
+        select(Conversation.number, Conversation.key)
+        .where(Conversation.state == conversations.OPEN, Conversation.assignee_id.is_(None))
+        .where(Conversation.waiting_since.is_not(None))
+        .order_by(Conversation.waiting_since, Conversation.number)
+        .limit(20)
+    )
+    for number, key in session.execute(waiting).all():
+        won = session.execute(
+            update(Conversation)
+            .where(Conversation.number == number, Conversation.assignee_id.is_(None))
+            .values(assignee_id=person_id)
+        )
+        if won.rowcount:  # type: ignore[attr-defined]
+            conversation = conversations.locked(session, number, clock.now())
+            conversations.note_event(session, conversation, "taken", person_id)
+            conversations.changed(session, conversation)
+            return str(key)
+    return None
 
 
 def assign(session: Session, key: str, to_id: int | None, *, by_id: int) -> Conversation:
