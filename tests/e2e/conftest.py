@@ -117,7 +117,8 @@ def complaints() -> Iterator[Complaints]:
     """What the pages of this test complained about; anything unexpected fails the test at its end."""
     heard = Complaints()
     yield heard
-    assert heard.left() == []
+    if heard.left():
+        pytest.fail("The browser complained:\n" + "\n".join(heard.left()))
 
 
 @pytest.fixture
