@@ -46,9 +46,9 @@ def _work(health: Health) -> Iterator[Alert]:
     if health.has_worker and late:
         words = N_("Not run although due: %(names)s.")
         yield _warning("ticks", N_("Periodic work is late"), words, "clock", names=", ".join(late))
-    held = sum(1 for each in health.stuck if each.batch.state == "held" or each.batch.problem == "person")
+    held = sum(1 for each in health.stuck if each.for_person)
     if held:
-        words = N_("%(count)s of them. Nobody in them is marked as refused; what is known stands below.")
+        words = N_("How many: %(count)s. Nobody in them is marked as refused. Look at each and decide.")
         yield _danger("held", N_("Batches wait for a decision"), words, "hourglass", count=held)
     before = health.at - UNKNOWN_LONG
     if any(each.batch.unknown_since and each.batch.unknown_since < before for each in health.stuck):
@@ -61,11 +61,11 @@ def _replies(session: Session, health: Health) -> Iterator[Alert]:
     waiting = RawInbound.read_at.is_(None), RawInbound.received_at < health.at - RAW_LATE
     unread = session.scalar(select(func.count()).select_from(RawInbound).where(*waiting))
     if unread:
-        words = N_("%(count)s of them. They go to the inbox as soon as a worker reads them.")
+        words = N_("How many: %(count)s. They go to the inbox as soon as a worker reads them.")
         yield _warning("unread", N_("Replies are kept but not read yet"), words, "inbox", count=unread)
     odd = queries.open_raw_replies(session)
     if odd:
-        title, words = N_("Replies that nobody could understand"), N_("%(count)s of them. Nothing was dropped.")
+        title, words = N_("Replies that nobody could understand"), N_("How many: %(count)s. Nothing was dropped.")
         where = "admin.replies", N_("Look at them")
         yield Alert("odd", "warning", title, words, "message-question", *where, {"count": odd})
 

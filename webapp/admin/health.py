@@ -12,10 +12,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
+from webapp.core.errors import NotFound
 from webapp.core.i18n import N_
 from webapp.core.jobs import Tick
 from webapp.core.settings import Settings
 from webapp.messages.models import Batch, Cursor, Run, WorkerSeen
+from webapp.messages.outbox import CANARY
+from webapp.messages.reconcile import NEEDS_PERSON
+from webapp.messages.states import OPEN_BATCHES, BatchState
 
 WORKER_QUIET = timedelta(seconds=60)
 TICK_LATE = timedelta(minutes=5)
@@ -37,6 +41,11 @@ class Stuck:
 
     batch: Batch
     run: Run
+
+    @property
+    def for_person(self) -> bool:
+        """Whether it goes no further by itself: somebody has to decide."""
+        return self.batch.state == BatchState.HELD or self.batch.problem == NEEDS_PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +109,27 @@ def _batches(session: Session) -> list[BatchCount]:
         select(Batch.state, func.count(), func.coalesce(func.sum(Batch.pending), 0)).group_by(Batch.state)
     ).all()
     found = {row[0]: BatchCount(row[0], row[1], row[2]) for row in rows}
-    order = ["queued", "sending", "unknown", "held", "done"]
-    return [found.get(state, BatchCount(state, 0, 0)) for state in order]
+    return [found.get(state, BatchCount(state, 0, 0)) for state in (*OPEN_BATCHES, BatchState.DONE)]
 
 
 def _stuck(session: Session) -> list[Stuck]:
     rows = session.execute(
         select(Batch, Run)
         .join(Run, Run.id == Batch.run_id)
-        .where(Batch.state.in_(["unknown", "held"]))
+        .where(Batch.state.in_([BatchState.UNKNOWN, BatchState.HELD]))
+        .where(func.coalesce(Batch.problem, "") != CANARY)  # those wait for their first few, not for a person
         .order_by(Batch.unknown_since, Batch.id)
         .limit(SHOWN)
     ).all()
     return [Stuck(row[0], row[1]) for row in rows]
+
+
+def stuck_batch(session: Session, batch_id: int) -> Stuck:
+    """One batch in trouble. NotFound where it is none, or no longer in trouble."""
+    batch = session.get(Batch, batch_id)
+    if batch is None or batch.state not in {BatchState.UNKNOWN, BatchState.HELD} or batch.problem == CANARY:
+        raise NotFound("This batch is no longer held: it went on or was decided upon.")
+    return Stuck(batch, session.get_one(Run, batch.run_id))
 
 
 def _storage(session: Session, settings: Settings) -> Storage:

@@ -5,11 +5,13 @@ import re
 from cryptography.fernet import MultiFernet
 from sqlalchemy.orm import Session
 
+from webapp.admin.health import Stuck
 from webapp.core import clock
 from webapp.core.errors import UserError
 from webapp.core.settings import PARSERS, Settings
 from webapp.gateway import account
 from webapp.inbox.models import RawInbound
+from webapp.messages import reconcile
 
 FIELDS = ("url", "user", "password")  # of the account, each with a setting `gateway_…` that wins over the page
 _ZONE = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d")
@@ -71,6 +73,16 @@ def rotate_token(session: Session, settings: Settings, box: MultiFernet) -> None
     if settings.callback_token:
         raise UserError("The token is fixed by RECADO_CALLBACK_TOKEN. Change it there.")
     account.rotate_token(session, settings, box)
+
+
+def decide_batch(session: Session, stuck: Stuck, *, again: bool) -> int:
+    """A person's word on a batch that goes no further by itself: send it again, or never.
+
+    Returns how many messages it concerns. UserError while Recado can still find out by itself.
+    """
+    if not stuck.for_person:
+        raise UserError("Recado is still asking the gateway about this batch. There is nothing to decide yet.")
+    return reconcile.decide(session, stuck.batch, again=again)
 
 
 def settle_raw(session: Session, raw: RawInbound) -> bool:

@@ -25,9 +25,51 @@ ACTIONS: dict[str, str] = {
     "callbacks.reveal": N_("Saw the callback addresses"),
     "callbacks.rotate": N_("Made a new callback token"),
     "audit.export": N_("Exported the audit trail"),
+    "batch.again": N_("Had a batch sent again"),
+    "batch.leave": N_("Gave a batch up"),
+    "campaign.create": N_("Created a campaign"),
+    "campaign.launch": N_("Sent a campaign"),
+    "campaign.pause": N_("Paused a campaign"),
+    "campaign.resume": N_("Resumed a campaign"),
+    "campaign.cancel": N_("Cancelled a campaign"),
+    "campaign.delete": N_("Deleted a draft"),
+    "campaign.export": N_("Exported a campaign"),
+    "campaign.test": N_("Sent a test"),
+    "campaign.window": N_("Lifted the sending window"),
+    "contact.add": N_("Added a contact"),
+    "contact.change": N_("Changed a contact"),
+    "contact.remove": N_("Removed a contact"),
+    "contact.reveal": N_("Saw a number in full"),
+    "number.reveal": N_("Saw a number in full"),
+    "credits.thresholds": N_("Changed the warning marks"),
+    "import.upload": N_("Uploaded a list"),
+    "import.start": N_("Started an import"),
+    "import.discard": N_("Discarded an import"),
+    "import.undo": N_("Undid an import"),
+    "import.errors": N_("Exported the wrong rows"),
+    "list.sample": N_("Made a sample list"),
+    "list.rename": N_("Renamed a list"),
+    "list.delete": N_("Deleted a list"),
+    "list.export": N_("Exported a list"),
+    "messages.export": N_("Exported messages"),
+    "optout.add": N_("Added an opt-out"),
+    "optout.lift": N_("Lifted an opt-out"),
+    "optout.import": N_("Imported opt-outs"),
     "reply.read_again": N_("Read a raw reply again"),
     "reply.reveal": N_("Saw a raw reply in full"),
     "reply.settle": N_("Set a raw reply aside"),
+}
+
+SUBJECTS: dict[str, str] = {
+    "batch": N_("batch"),
+    "campaign": N_("campaign"),
+    "contact": N_("contact"),
+    "conversation": N_("conversation"),
+    "import": N_("import"),
+    "list": N_("list"),
+    "message": N_("message"),
+    "person": N_("person"),
+    "raw reply": N_("raw reply"),
 }
 
 BATCH_STATES: dict[str, tuple[str, str, str]] = {  # label, look, icon
@@ -41,7 +83,8 @@ BATCH_STATES: dict[str, tuple[str, str, str]] = {  # label, look, icon
 BATCH_PROBLEMS: dict[str, str] = {
     "control": N_("The look-up did not show a message known to be accepted, so nothing is sent again."),
     "lookup": N_("The gateway could not be asked; Recado tries again by itself."),
-    "person": N_("Unknown for a day: a person has to decide on the campaign's page."),
+    "person": N_("Unknown for a day: somebody has to decide."),
+    "refused twice": N_("The gateway refused it twice although it had not heard of it."),
 }
 
 RAW_PROBLEMS: dict[str, str] = {
@@ -57,6 +100,12 @@ SOURCES: dict[str, str] = {
     "mo_new": N_("New replies asked for (mo_new)"),
     "mo": N_("Recent replies asked for (mo)"),
 }
+
+
+def subject(text: str) -> tuple[str, str]:
+    """What an entry is about, as a noun (a msgid) and which one: "campaign 7" → ("campaign", "7")."""
+    noun, _, which = text.rpartition(" ")
+    return (SUBJECTS[noun], which) if noun in SUBJECTS else ("", text)
 
 
 def batch_problem(problem: str | None) -> str:

@@ -19,10 +19,10 @@ from webapp.core.web import read_session, services, settings, write_session
 from webapp.credits.asking import ask
 from webapp.gateway import account
 from webapp.gateway.codes import DIALECTS, RESPONSES
-from webapp.gateway.codes import status as delivery_status
 from webapp.gateway.errors import GatewayError
 from webapp.gateway.models import Account
 from webapp.gateway.wire import Balance
+from webapp.reports import standing
 
 
 @bp.get("/admin/gateway")
@@ -154,7 +154,7 @@ def _callbacks(token: str | None = None) -> str:
         plain=have.public_url.startswith("http://"),
         user=login.user if login else None,
         hits=queries.hits(session),
-        delivery_status=delivery_status,
+        of_status=standing.of_status,
     )
 
 

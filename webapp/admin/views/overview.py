@@ -1,6 +1,4 @@
-"""The overview, health, settings in force, and raw replies."""
-
-from typing import Any
+"""The overview, settings in force, and raw replies."""
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext
@@ -9,8 +7,9 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit
 from webapp.accounts import queries as people_queries
 from webapp.accounts.guards import guard
-from webapp.admin import alerts, effective, health, queries, service, words
+from webapp.admin import effective, queries, service, words
 from webapp.admin.views.blueprint import bp
+from webapp.admin.views.health import looked
 from webapp.core.errors import NotFound
 from webapp.core.web import read_session, services, settings, write_session
 from webapp.gateway import account
@@ -27,7 +26,7 @@ def index() -> str:
     everybody = people_queries.people(session)
     return render_template(
         "admin/index.html",
-        alerts=_looked()["alerts"],
+        alerts=looked()["alerts"],
         active=sum(1 for person in everybody if not person.disabled_at),
         waiting=len(people_queries.open_links(session)),
         login=account.login(session, settings(), services().box),
@@ -37,26 +36,6 @@ def index() -> str:
         last_entry=next(iter(queries.trail(session, queries.TrailFilter(), size=1).rows), None),
         actions=words.ACTIONS,
     )
-
-
-def _looked() -> dict[str, Any]:
-    session = read_session()
-    found = health.check(session, settings())
-    return {"health": found, "alerts": alerts.alerts(session, found, settings(), services().box)}
-
-
-@bp.get("/admin/health", endpoint="health")
-@guard("admin")
-def health_page() -> str:
-    """How the installation is doing."""
-    return render_template("admin/health.html", words=words, **_looked())
-
-
-@bp.get("/admin/health/now")
-@guard("admin")
-def health_now() -> str:
-    """The live part of it."""
-    return render_template("admin/_health.html", words=words, **_looked())
 
 
 @bp.get("/admin/settings", endpoint="settings")

@@ -38,9 +38,7 @@ def audit() -> str:
     page = queries.trail(read_session(), form.wanted(str(get_timezone())), request.args.get("after", type=int))
     people = {person.id: person.name for person in queries.trail_people(read_session())}
     filters = {name: value for name in FILTERS if (value := request.args.get(name))}
-    return render_template(
-        "admin/audit.html", form=form, page=page, people=people, actions=words.ACTIONS, filters=filters
-    )
+    return render_template("admin/audit.html", form=form, page=page, people=people, words=words, filters=filters)
 
 
 @bp.post("/admin/audit/export")
