@@ -96,6 +96,7 @@ class Family:
     """Children that run `recado …`, each started again when it dies; `stop` ends them, the last started first."""
 
     grace: float = 10.0  # seconds from asking a child to end until it is killed
+    output: int | None = None  # file number that children write to; None: where we write
     children: list[Child] = field(default_factory=list)
 
     def add(self, name: str, arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> Child:
@@ -130,6 +131,8 @@ class Family:
             [sys.executable, "-m", "webapp.cli", *child.arguments],
             env=child.environ,
             stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
             process_group=0,
         )
 

@@ -1,12 +1,16 @@
 """Commands that run the installation: serve, web, worker, sandbox, db upgrade."""
 
+import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
 from webapp import make_services, migrate, serve
-from webapp.cli.frame import Installation, pass_installation
+from webapp.cli.frame import Installation, Refused, pass_installation
+from webapp.core import logs
+from webapp.demo import run
 from webapp.processes import die_with_parent, free_address
 from webapp.sandbox import server
 from webapp.serve import at_port
@@ -29,6 +33,19 @@ def _tie(parent: int | None) -> None:
 def serve_both(installation: Installation, host: str, port: int) -> None:
     """Run one machine: web server and worker, restarted if they die."""
     serve.both(at_port(installation.settings, port), host, port)
+
+
+@click.command()
+@host
+@port
+@click.option("--fresh", is_flag=True, help="Begin anew: forget what an earlier demo has kept.")
+def demo(host: str, port: int, fresh: bool) -> None:
+    """Show everything on a shop with history, people to sign in as, and a gateway that writes to nobody."""
+    logs.configure(level=logging.WARNING)
+    try:
+        run.run(host, port, fresh, click.echo, partial(click.echo, err=True))
+    except run.DemoFailed as error:
+        raise Refused(str(error)) from error
 
 
 @click.command()
@@ -110,4 +127,4 @@ def upgrade(installation: Installation) -> None:
     click.echo(f"The database is at revision {migrate.head()}.")
 
 
-COMMANDS = (serve_both, web, worker, sandbox, db)
+COMMANDS = (demo, serve_both, web, worker, sandbox, db)

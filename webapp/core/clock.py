@@ -1,14 +1,30 @@
 """The time. Everything stored is UTC and naive (SQLite keeps no zone); everything shown has one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 GATEWAY_ZONE = timezone(timedelta(hours=-3))  # the gateway states no zone for its dates; Brasília is what is seen
 
 
+_shift = timedelta(0)
+
+
 def now() -> datetime:
     """This moment as naive UTC, the form in which every column holds time."""
-    return datetime.now(UTC).replace(tzinfo=None)
+    return datetime.now(UTC).replace(tzinfo=None) + _shift
+
+
+@contextmanager
+def shifted(by: timedelta) -> Iterator[None]:
+    """Let this whole process live at another time: the demo lives through its past in this way, tests may too."""
+    global _shift
+    before, _shift = _shift, by
+    try:
+        yield
+    finally:
+        _shift = before
 
 
 def naive(moment: datetime) -> datetime:
