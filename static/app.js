@@ -278,7 +278,9 @@
     if (document.body.dataset.shortcuts === "off" || event.defaultPrevented) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && target.form) { event.preventDefault(); target.form.requestSubmit(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey || typingIn(target) || document.querySelector("dialog[open]")) return;
-    if (keys[event.key] && keys[event.key]() !== false) event.preventDefault();
+    if (keys[event.key] && keys[event.key]() !== false) { event.preventDefault(); return; }
+    const own = /^[a-z]$/.test(event.key) && all("[aria-keyshortcuts=" + event.key + "]").find(visible); // the page's own keys
+    if (own) { event.preventDefault(); if (typingIn(own)) own.focus(); else own.click(); }
   });
 
   /* ---------- clocks ---------- */
