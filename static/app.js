@@ -1,6 +1,17 @@
 /* What every page does beyond plain HTML. Pages work without it; nothing here holds words of its own: those come
    from <template id="words">. No inline styles in markup, no eval, nothing kept in the browser's storage but the
-   pause switch. */
+   pause switch. What markup may ask for:
+     data-live               a box that asks by itself; it waits while the person is busy in it
+     data-dialog="id"        opens that <dialog>; data-dialog-close closes the one around; dialog[data-open] opens by itself
+     data-copy="text"        copies; data-insert="text" data-into="id" writes into that field at the caret
+     data-counter="id"       tells the field's number of characters in that element
+     data-guard              on a form: ask before leaving with something typed; data-many: may be sent twice
+     data-submit-on-change   on a control: send its form when it changes
+     data-keep-scroll[=end]  with an id: a swap keeps its scroll position (at the end: stays at the end)
+     data-row                an entry that j and k step through; data-new: what n presses
+     time[data-ago], time[data-ago=updated], time[data-until]   counted on: age, "updated" age, seconds left
+     data-needs-js hidden    shown only where scripts run; data-focus: takes the focus when it arrives; data-dismiss
+   From answers: HX-Trigger {"toast": {"message", "kind"}} and {"dialog": {"id"}}; X-Session-Ends (seconds). */
 (function () {
   "use strict";
 

@@ -75,6 +75,7 @@
     const family = getComputedStyle(document.body).fontFamily;
     window.Chart.defaults.font.family = family;
     const config = { type: kind, data: { labels: table.labels, datasets: datasets(kind, table, solid(figure, "--tblr-bg-surface")) }, options: options(kind, figure, ink, line) };
+    config.options.plugins.legend.display = kind === "doughnut" || table.series.length > 1; // one series is named above it
     drawn.set(figure, new window.Chart(box.querySelector("canvas"), config));
   }
 
