@@ -117,3 +117,10 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
     """A migrated PostgreSQL database of the test's own."""
     with new_database(postgres_server, postgres_template) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def postgres_empty_url(postgres_server: str) -> Iterator[str]:
+    """An empty PostgreSQL database, which `recado db upgrade` is to fill."""
+    with new_database(postgres_server) as url:
+        yield url
