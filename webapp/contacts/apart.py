@@ -1,9 +1,10 @@
 """Big imports run in a process of their own: sending keeps its worker, and the memory of a list ends with the list."""
 
 import ctypes
-import multiprocessing
+import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import structlog
 
 from webapp.contacts import work
 from webapp.contacts.models import Import
+from webapp.core import logs
 from webapp.core.db import Database
 
 log = structlog.get_logger(__name__)
@@ -28,21 +30,22 @@ def run(db: Database, folder: Path, import_id: int) -> None:
     if found.total_bytes <= SMALL:
         work.run(db, folder, import_id)
         return
-    child = multiprocessing.get_context("spawn").Process(
-        target=_child, args=(db.url, str(folder), import_id, os.getpid()), name=f"import {import_id}", daemon=True
-    )
-    child.start()
-    child.join()
-    if child.exitcode:
+    # Not multiprocessing, which would run the parent's main module again. The URL may hold a password: not in argv.
+    told = json.dumps({"url": db.url, "folder": str(folder), "import_id": import_id, "parent": os.getpid()})
+    ended = subprocess.run([sys.executable, "-m", __name__], input=told, text=True, check=False)
+    if ended.returncode:
         # Its lease runs out and the sweep starts another one where it stopped.
-        log.error("importing process died", import_id=import_id, exit_code=child.exitcode)
+        log.error("importing process died", import_id=import_id, exit_code=ended.returncode)
 
 
-def _child(url: str, folder: str, import_id: int, parent: int) -> None:
-    _die_with(parent)
-    db = Database(url)
+def main() -> None:
+    """The child: its task comes on standard input."""
+    logs.configure()
+    told = json.load(sys.stdin)
+    _die_with(told["parent"])
+    db = Database(told["url"])
     try:
-        work.run(db, Path(folder), import_id)
+        work.run(db, Path(told["folder"]), told["import_id"])
     finally:
         db.dispose()
 
@@ -53,3 +56,7 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -107,12 +107,9 @@ def purge_chunk(session: Session, size: int = 5000) -> int:
     return len(ids)
 
 
-def add_person(session: Session, list_id: int, number: str, name: str, values: Mapping[str, str]) -> Contact:
-    """Put one person into a list by hand, or update who is in it already; UserError names the field at fault."""
+def add_person(session: Session, list_id: int, found: phone.Parsed, name: str, values: Mapping[str, str]) -> Contact:
+    """Put one person into a list by hand, or update who is in it already; UserError for a value that is too long."""
     the_list(session, list_id)
-    found = phone.parse(number)
-    if isinstance(found, phone.Bad):
-        raise UserError(phone.reason_text(found.reason), field="number")
     _check_lengths(values)
     person = person_of(found, name, {key: value.strip() for key, value in values.items() if value.strip()})
     storing.lock_list(session, list_id)

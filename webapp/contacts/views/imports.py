@@ -171,7 +171,7 @@ def import_progress(import_id: int) -> Response:
 
 def progress_of(found: Import) -> dict[str, object]:
     """How far a working import is: words, and a share of its bytes where that is known."""
-    measured = found.state in ("checking", "importing") and found.total_bytes > 0
+    measured = found.state in ("checking", "importing") and found.total_bytes > 0 and found.rows > 0
     return {
         "label": STATES[found.state].label,
         "share": min(found.done_bytes / found.total_bytes, 1.0) if measured else None,

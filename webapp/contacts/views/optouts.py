@@ -13,7 +13,7 @@ from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
 from webapp.contacts import suppression, uploads
 from webapp.contacts.forms import LiftForm, OptOutForm, SuppressionForm
-from webapp.contacts.views.blueprint import bp, handle
+from webapp.contacts.views.blueprint import bad_number, bp, handle
 from webapp.core import phone
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
@@ -28,6 +28,10 @@ ORIGINS = {
 }
 
 
+def _suppression_form() -> SuppressionForm:
+    return SuppressionForm(prefix="list")  # two forms on one page: ids must differ
+
+
 def number_of(handled: str) -> int:
     """The number behind a handle; NotFound for one that is not ours."""
     try:
@@ -40,7 +44,7 @@ def number_of(handled: str) -> int:
 @guard("optout.add")
 def optouts() -> str:
     """Everybody who must not be written to, the latest first."""
-    return _page(OptOutForm(), SuppressionForm())
+    return _page(OptOutForm(), _suppression_form())
 
 
 def _page(form: OptOutForm, upload: SuppressionForm) -> str:
@@ -68,11 +72,11 @@ def add_optout() -> Response | tuple[str, int]:
     """Opt somebody out by hand; what was waiting to leave to them does not leave."""
     form = OptOutForm()
     if not form.validate_on_submit():
-        return _page(form, SuppressionForm()), 422
+        return _page(form, _suppression_form()), 422
     found = phone.parse(form.number.data)
     if isinstance(found, phone.Bad):
-        form.number.errors = [f"{gettext(phone.reason_text(found.reason))}. {gettext(found.cure)}"]
-        return _page(form, SuppressionForm()), 422
+        form.number.errors = [bad_number(found)]
+        return _page(form, _suppression_form()), 422
     reason = (form.reason.data or "").strip() or gettext("added by hand")
     with write_session() as session:
         new = service.add(session, found.number, origin="hand", reason=reason, person_id=current_user.id)
@@ -140,7 +144,7 @@ def lift_optout(handled: str) -> Response | tuple[str, int]:
 @guard("lists")
 def import_optouts() -> Response | tuple[str, int]:
     """Opt out everybody in a file or a pasted block."""
-    form = SuppressionForm()
+    form = _suppression_form()
     if not form.validate_on_submit():
         return _page(OptOutForm(), form), 422
     try:

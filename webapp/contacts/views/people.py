@@ -11,7 +11,7 @@ from webapp.contacts import queries, service
 from webapp.contacts.forms import PersonForm
 from webapp.contacts.models import Contact, Import
 from webapp.contacts.states import BASES
-from webapp.contacts.views.blueprint import bp, handle
+from webapp.contacts.views.blueprint import bad_number, bp, handle
 from webapp.core import phone
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
@@ -50,9 +50,13 @@ def add_person(list_id: int) -> Response | tuple[str, int]:
     values = _entered(list_id)
     if not form.validate_on_submit():
         return _form_page(list_id, form, values), 422
+    number = phone.parse(form.number.data)
+    if isinstance(number, phone.Bad):
+        form.number.errors = [bad_number(number)]
+        return _form_page(list_id, form, values), 422
     try:
         with write_session() as session:
-            person = service.add_person(session, list_id, form.number.data, form.name.data or "", values)
+            person = service.add_person(session, list_id, number, form.name.data or "", values)
             audit.record(session, "contact.add", f"contact {person.id}", list=list_id)
     except UserError as error:
         show_fault(form, error)
