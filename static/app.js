@@ -357,6 +357,7 @@
     setInterval(tellAge, 1000);
     if (document.body.dataset.sessionEnds) sessionEnds(document.body.dataset.sessionEnds);
     all("[data-keep-scroll=end]").forEach((box) => { box.scrollTop = box.scrollHeight; });
+    all(".subnav [aria-current]").forEach((link) => { link.closest("ul").scrollLeft = link.offsetLeft - 24; });
   }
   start();
 })();
