@@ -61,7 +61,7 @@ def _stopped(session: Session) -> list[Alert]:
     advice = row.advice if row else N_("Nothing is lost: sending goes on once the gateway answers again.")
     values = {"explanation": Word(explanation), "advice": Word(advice), "code": kept.stopped_code}
     title, text = N_("All sending has stopped"), N_("%(explanation)s %(advice)s")
-    return [Alert("stopped", "danger", title, text, "plug-connected-x", "admin.index", N_("See the account"), values)]
+    return [Alert("stopped", "danger", title, text, "plug-connected-x", "admin.gateway", N_("See the account"), values)]
 
 
 def _expiry(expiration: datetime | None, days: int, now: datetime) -> list[Alert]:

@@ -12,11 +12,12 @@ from webapp.core.web import read_session, services, settings, write_session
 from webapp.credits import queries, service
 from webapp.credits.asking import ask
 from webapp.credits.forms import ThresholdsForm
-from webapp.credits.words import say
+from webapp.credits.words import duration, say
 from webapp.gateway.errors import GatewayError
 
 bp = Blueprint("credits", __name__)
 bp.add_app_template_filter(say, "say")
+bp.add_app_template_filter(duration, "duration")
 PERIODS = (7, 30, 90)
 LOOKS = ("brand", "op", "wait", "ok")
 
@@ -41,7 +42,7 @@ def _page(form: ThresholdsForm) -> str:
         history=queries.daily(session, days, zone, now),
         days=days,
         periods=PERIODS,
-        page=queries.page(session, request.args.get("after", type=int)),
+        page=queries.page(session, request.args.get("after", type=int), 15),
         first_page="after" not in request.args,
         form=form if may("admin") else None,
         marks=queries.thresholds(session),

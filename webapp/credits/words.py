@@ -29,3 +29,15 @@ def _said(value: Any) -> Any:
     if isinstance(value, date):
         return format_date(value, "dd/MM/yyyy")
     return value
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time at a glance: 42 s, 3 min, 1 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from webapp.core import clock, phone
@@ -46,7 +46,7 @@ class MessageFilter:
     asked: tuple[tuple[str, str], ...] = ()
 
     @property
-    def form(self) -> dict[str, str]:
+    def form(self) -> dict[str, Any]:
         """What stands in the form's fields."""
         return dict(self.asked)
 

@@ -1,7 +1,7 @@
-"""Honest shares: who could not have been confirmed does not count against anybody.
+"""Honest shares: who could not have been confirmed counts for nobody and against nobody.
 
-Oi and Sercomtel never say what the handset did with an SMS. Messages that end at such an operator (*silent*) are shown
-apart and kept out of the delivered rate's denominator.
+Oi and Sercomtel never say what the handset did with an SMS. Their messages end at the operator (*silent*), are shown
+apart, and stay out of the delivered rate altogether: neither side of the fraction can be known there.
 """
 
 from collections.abc import Iterable
@@ -15,13 +15,18 @@ Cell = tuple[int | None, str, str, int, int]
 
 @dataclass(slots=True)
 class Tally:
-    """What became of accepted messages. `moving` may still change; `silent` ended where no handset answers."""
+    """What became of accepted messages. `moving` may still change; `silent` ended where no handset answers.
+
+    `apart` are all SMS of carriers without handset receipts, whatever became of them.
+    """
 
     delivered: int = 0
     undelivered: int = 0
     moving: int = 0
     silent: int = 0
     credits: int = 0
+    apart: int = 0
+    confirmed: int = 0  # delivered, of those not apart
 
     @property
     def sent(self) -> int:
@@ -31,30 +36,38 @@ class Tally:
     @property
     def answerable(self) -> int:
         """The honest denominator: messages of which a handset's word can be expected."""
-        return self.sent - self.silent
+        return self.sent - self.apart
 
     @property
     def rate(self) -> float | None:
-        """Delivered of the answerable, None where there are none."""
-        return self.delivered / self.answerable if self.answerable else None
+        """Confirmed of the answerable, None where there are none."""
+        return self.confirmed / self.answerable if self.answerable else None
 
     def add(self, cell: Cell) -> None:
         """Count one counter's rows."""
         kind, carrier, status, n, credits = cell
+        apart = never_confirms(kind, carrier)
         self.credits += credits
+        self.apart += n if apart else 0
         if status in codes.DELIVERED:
             self.delivered += n
+            self.confirmed += 0 if apart else n
         elif status in codes.UNDELIVERED:
             self.undelivered += n
-        elif is_silent(kind, carrier, status):
+        elif status == "0" and apart:
             self.silent += n
         else:
             self.moving += n
 
 
+def never_confirms(kind: int | None, carrier: str) -> bool:
+    """Whether an SMS through this carrier never gets the handset's word."""
+    return kind in codes.SMS_TYPES and codes.without_handset_receipts(carrier)
+
+
 def is_silent(kind: int | None, carrier: str, status: str) -> bool:
     """Whether a message ended at an operator that never tells more."""
-    return status == "0" and codes.is_final(status, carrier, kind)
+    return status == "0" and never_confirms(kind, carrier)
 
 
 def tally(cells: Iterable[Cell]) -> Tally:

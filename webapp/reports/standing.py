@@ -46,6 +46,7 @@ class Standing:
     icon: str
     why: str = ""
     advice: str = ""
+    due: datetime | None = None  # of held messages: when they leave, or are to arrive
 
 
 def seen_state(message: Message, batch: Batch | None, run: Run | None, now: datetime) -> str:
@@ -72,7 +73,7 @@ def standing(message: Message, batch: Batch | None, run: Run | None, now: dateti
     if state in {RowState.SUPPRESSED, RowState.EXPIRED}:
         return _left_out(shown, message.reason)
     if state == "held":
-        return _held(shown, batch, run)
+        return _held(shown, batch, run, now)
     if state == "unknown":
         return Standing(state, label, "unknown", icon, advice=shown.advice)
     return shown
@@ -105,14 +106,17 @@ def _left_out(shown: Standing, reason: str | None) -> Standing:
     return Standing(shown.key, shown.label, shown.look, shown.icon, why, _WHY.get(reason or "", ""))
 
 
-def _held(shown: Standing, batch: Batch | None, run: Run | None) -> Standing:
+def _held(shown: Standing, batch: Batch | None, run: Run | None, now: datetime) -> Standing:
     if batch is not None and batch.state == BatchState.HELD:
         return Standing("held", N_("Held"), "paused", "player-pause", advice=_HELD["batch"])
     if run is not None and run.state == RunState.PAUSED:
         return Standing("held", N_("Paused"), "paused", "player-pause", advice=_HELD["paused"])
     if run is not None and run.state == RunState.LAUNCHING:
         return Standing("held", shown.label, shown.look, shown.icon, advice=_HELD["launching"])
-    return Standing("held", shown.label, shown.look, shown.icon, advice=_HELD["time"])
+    times = [run.deliver_at or run.not_before] if run else []
+    times += [batch.not_before] if batch else []
+    due = max(times, default=now)
+    return Standing("held", shown.label, shown.look, shown.icon, advice=_HELD["time"], due=due if due > now else None)
 
 
 LOOK_ORDER = ("delivered", "operator", "waiting", "failed", "blocked", "cancelled")  # of a chart's legend

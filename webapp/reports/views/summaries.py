@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from flask import Response, render_template, request, url_for
 
@@ -11,10 +12,10 @@ from webapp.core import clock
 from webapp.core.web import read_session, services, settings, write_session
 from webapp.gateway import codes
 from webapp.reports import campaign, export, filters, summary
-from webapp.reports.blueprint import bp
-from webapp.reports.message_views import download, style
 from webapp.reports.standing import LOOK_ORDER
 from webapp.reports.timing import timing
+from webapp.reports.views.blueprint import bp
+from webapp.reports.views.messages import download, style
 
 PERIOD = "30"
 SPEND_DAYS = 30
@@ -29,6 +30,7 @@ def index() -> str:
     first, last, asked = filters.days(request.args, today, PERIOD)
     first, last = first or today - timedelta(days=365), min(last or today, today)
     session = read_session()
+    kept: dict[str, Any] = dict(asked)
     since = filters.midnight(first, zone)
     until = filters.midnight(last + timedelta(days=1), zone)
     page = summary.campaigns(session, since, until, request.args.get("after", type=int), now)
@@ -39,8 +41,8 @@ def index() -> str:
         last=last,
         step=timedelta(days=1),
         page=page,
-        next_url=url_for("reports.index", **dict(asked), after=page.next) if page.next else None,
-        form=dict(asked),
+        next_url=url_for("reports.index", **kept, after=page.next) if page.next else None,
+        form=kept,
         periods={key: words for key, words in filters.PERIODS.items() if key in {"7", "30", "90", "dates"}},
         default_period=PERIOD,
         types=codes.DIALECTS[settings().gateway_dialect].types,

@@ -18,11 +18,11 @@ from webapp.gateway.errors import GatewayError
 from webapp.messages import polling
 from webapp.messages.models import Cursor
 from webapp.reports import browsing, export, filters
-from webapp.reports.blueprint import bp
 from webapp.reports.detail import SOURCES, Detail, detail
 from webapp.reports.jobs import ASK
 from webapp.reports.person import person as everything_about
 from webapp.reports.standing import GROUPS
+from webapp.reports.views.blueprint import bp
 
 FILES = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
