@@ -52,12 +52,12 @@ def live(key: str) -> str | Response:
     if request.args.get("v") == threads.token(session, found):
         return _unchanged()
     mode = pages.mode(session, found)
+    new_mode = request.args.get("mode") != mode
     context = {**pages.head_context(session, found), **pages.thread_context(session, found)}
-    if request.args.get("mode") != mode:
+    if new_mode:
         context |= pages.reply_context(session, found)
-    return render_template(
-        "inbox/_live.html", **{**context, "mode": mode, "new_mode": request.args.get("mode") != mode}
-    )
+    context |= {"mode": mode, "new_mode": new_mode, "out_of_band": True}
+    return render_template("inbox/_live.html", **context)
 
 
 @bp.get("/inbox/<key>/presence")
