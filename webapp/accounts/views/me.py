@@ -3,6 +3,7 @@
 from flask import abort, current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext, ngettext
 from flask_login import current_user
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from webapp.accounts import audit, login, passwords, queries, service, sessions, tries
@@ -28,8 +29,7 @@ def theme() -> Response:
         abort(400)
     with write_session() as session:
         service.change_settings(queries.person(session, current_user.id), theme=chosen)
-    answer = redirect(own_path(request.form.get("next"), url_for("home")), 303)
-    return _remember(answer, "theme", chosen)
+    return _remember(redirect(_page_pressed_on(), 303), "theme", chosen)
 
 
 @bp.post("/language")
@@ -42,8 +42,23 @@ def language() -> Response:
     if current_user.is_authenticated:
         with write_session() as session:
             service.change_settings(queries.person(session, current_user.id), locale=chosen)
-    answer = redirect(own_path(request.form.get("next"), url_for("home")), 303)
-    return _remember(answer, "locale", chosen)
+    return _remember(redirect(_page_pressed_on(), 303), "locale", chosen)
+
+
+def _page_pressed_on() -> str:
+    """The page that the form names, or the one above it where that one only answers to a form (a revealed secret)."""
+    path = own_path(request.form.get("next"), url_for("home"))
+    while path.count("/") > 1 and not _can_be_opened(path):
+        path = path.partition("?")[0].rpartition("/")[0]
+    return path if _can_be_opened(path) else url_for("home")
+
+
+def _can_be_opened(path: str) -> bool:
+    adapter = current_app.create_url_adapter(request)
+    try:
+        return adapter is not None and bool(adapter.match(path.partition("?")[0], method="GET"))
+    except HTTPException:
+        return False
 
 
 def _remember(answer: Response, name: str, value: str) -> Response:
