@@ -46,8 +46,9 @@ def read_session() -> Session:
 
 @contextmanager
 def write_session() -> Iterator[Session]:
-    """The view's one writing transaction; what the request read before is closed first, so it sees what it wrote."""
-    _close_reading()
+    """The view's one writing transaction. What the request read before is read again afterwards, when it is used."""
+    if "read_session" in g:
+        g.read_session.rollback()  # ends its snapshot and expires its objects, which stay bound to it
     with services().db.writing() as session:
         yield session
 
