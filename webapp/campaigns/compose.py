@@ -263,10 +263,8 @@ def _preview(campaign: Campaign, form: MessageForm) -> preview.Preview:
         kind, Words(form.text.data or "", accents, campaign.missing), address, tidy(form.caption.data or ""),
         hosted is not None, url,
     )  # fmt: skip
-    go = request.form.get("go", "")
-    chosen = request.values.get("person", type=int)
-    if go.startswith("show:") and go[5:].isdigit():
-        go, chosen = "", int(go[5:])
+    go, _, contact = request.form.get("go", "").partition(":")
+    chosen = int(contact) if contact.isdigit() else request.values.get("person", type=int)
     return preview.make(
         read_session(), dialect(), campaign, typed, person=chosen, go=go, who=request.values.get("who", "")
     )

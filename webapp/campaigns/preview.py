@@ -43,6 +43,7 @@ class Preview:
 
     typed: Typed
     person: Person | None
+    chosen: bool  # by a person, so that it stays; else the first of the audience for whom nothing is wrong
     text: str
     missing: tuple[str, ...]
     credits: int
@@ -67,7 +68,8 @@ def make(
     sample = people.sample(session, selection, typed.service, SAMPLE)
     count = _count(session, campaign, typed.service)
     cost = estimate(sample, count, renderer)
-    shown = _shown(session, selection, typed.service, sample, person, go, cost)
+    first = next((one for one in sample if renderer.of(one.values).problem is None), sample[0] if sample else None)
+    shown = _shown(session, selection, typed.service, first, person, go, cost)
     filled = renderer.template.fill(shown.values if shown else {})
     text = renderer.template.source if typed.service.media else renderer.sent(filled.text)
     parts = segments(text, rule) if typed.service.by_segments else None
@@ -76,7 +78,7 @@ def make(
     known = [field.key for field in people.known_fields(session, campaign.lists)]
     given = service.MessageInput(typed.words.text, typed.caption, typed.media_url, typed.has_file)
     return Preview(
-        typed, shown, text, filled.missing, max(parts.parts, 1) if parts else 1, parts, exchange,
+        typed, shown, shown is not first, text, filled.missing, max(parts.parts, 1) if parts else 1, parts, exchange,
         _pieces(filled.text, exchange) if exchange else [],
         service.message_problems(given, typed.service, rule, known), cost, count,
         purse_of(session, dialect, typed.service),
@@ -96,12 +98,11 @@ def _shown(
     session: Session,
     selection: Selection,
     kind: ServiceType,
-    sample: list[Person],
+    first: Person | None,
     chosen: int | None,
     go: str,
     cost: Estimate,
 ) -> Person | None:
-    first = sample[0] if sample else None
     if go == "dearest":
         return cost.dearest or first
     member = people.member(session, selection, kind, chosen) if chosen is not None else None

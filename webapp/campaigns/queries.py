@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from webapp.accounts.models import Audit, Person
 from webapp.campaigns.models import Campaign
 from webapp.core import clock
+from webapp.core.i18n import N_
 from webapp.core.paging import Page, page_of
 from webapp.gateway import codes
 from webapp.messages import queries as messages
@@ -19,6 +20,15 @@ from webapp.messages.queries import Counts
 from webapp.messages.states import REASONS, RowState, RunState
 
 PAGE = 25
+# What to do about people who were left out, by the reason.
+ADVICE = {
+    "optout": N_("Nothing to do: their wish counts."),
+    "landline": N_("Reach them with a voice message, or ask for a mobile number."),
+    "missing_field": N_("Fill the field in the list, or write a fallback for it in the message."),
+    "too_long": N_("Shorten the text, or what the list has in its fields."),
+    "empty": N_("Write something around the fields, so that the text is never empty."),
+    "too_late": N_("Send it again with a later time, if it is still worth it."),
+}
 STATES = ("draft", "scheduled", "launching", "running", "paused", "finished", "cancelled")
 
 
@@ -194,7 +204,7 @@ def _failure(kind: str, code: str, people: int) -> Failure:
     if kind == "refused":
         answer = codes.response(code)
         return Failure(kind, answer.explanation, answer.advice, code, people)
-    return Failure(kind, REASONS.get(code, code), "", "", people)
+    return Failure(kind, REASONS.get(code, code), ADVICE.get(code, ""), "", people)
 
 
 @dataclass(frozen=True, slots=True)

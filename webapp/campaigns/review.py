@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Response, flash, redirect, render_template, request, url_for
-from flask_babel import gettext, ngettext
+from flask_babel import format_decimal, gettext, ngettext
 from flask_login import current_user
 
 from webapp.accounts import audit
@@ -50,7 +50,6 @@ def _page(campaign: Campaign, test: TestForm, fault: str = "") -> str:
     return render_template(
         "campaigns/review.html",
         campaign=campaign,
-        kind=service_type(campaign),
         steps=steps(campaign),
         lists=service.names_of_lists(session, campaign),
         when=words.both_zones(send_at, campaign.timezone) if send_at else None,
@@ -185,7 +184,12 @@ def send(campaign_id: int) -> Answer:
         return _page(again, TestForm(), fault=say(error.msgid, error.values)), 422
     services().jobs.start(LAUNCH, campaign_id)
     flash(
-        ngettext("On its way to %(num)s person.", "On its way to %(num)s people.", recipients)
+        ngettext(
+            "On its way to %(people)s person.",
+            "On its way to %(people)s people.",
+            recipients,
+            people=format_decimal(recipients),
+        )
         if campaign.send_at is None
         else gettext("Scheduled. Until then everything can still be changed by cancelling it."),
         "success",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Response, abort, current_app, flash, redirect, render_template, request, send_from_directory, url_for
-from flask_babel import gettext, ngettext
+from flask_babel import format_decimal, gettext, ngettext
 from flask_login import current_user
 
 from webapp.accounts import audit
@@ -103,7 +103,7 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
         "report": report,
         "counts": report.counts,
         "state": state,
-        "state_words": words.STATES[state],
+        "state_words": words.LEAVING if undo_until else words.STATES[state],
         "every": every,
         "undo_until": undo_until,
         "pause": PAUSES.get(run.pause_reason or "") if run.state == RunState.PAUSED else None,
@@ -170,7 +170,10 @@ def cancel(campaign_id: int) -> Response:
         audit.record(session, "campaign.cancel", f"campaign {campaign_id}", stopped=stopped, left=done.left)
     if done.left:
         text = ngettext(
-            "Cancelled. %(num)s message had left already.", "Cancelled. %(num)s messages had left already.", done.left
+            "Cancelled. %(messages)s message had left already.",
+            "Cancelled. %(messages)s messages had left already.",
+            done.left,
+            messages=format_decimal(done.left),
         )
     else:
         text = gettext("Cancelled in time: nothing has left.")

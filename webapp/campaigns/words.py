@@ -23,6 +23,8 @@ STATES: dict[str, tuple[str, str, str]] = {
     "cancelled": (N_("Cancelled"), "cancelled", "ban"),
 }
 
+LEAVING = (N_("About to leave"), "scheduled", "clock")  # while it can be undone
+
 EVENTS: dict[str, tuple[str, str]] = {
     "campaign.create": (N_("Created"), "pencil"),
     "campaign.launch": (N_("Sent for %(recipients)s people, %(credits)s credits"), "send"),
