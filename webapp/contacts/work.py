@@ -149,15 +149,15 @@ class _Reader:
             next(rows, None)
         self._rows: Iterator[Row] = rows
 
-    def chunk(self, size: int = CHUNK) -> Chunk | None:
-        """The next rows, None at the end of the file."""
-        rows = list(islice(self._rows, size))
+    def chunk(self, most: int | None = None) -> Chunk | None:
+        """The next rows, at most `most`; None at the end of the file."""
+        rows = list(islice(self._rows, min(most or CHUNK, CHUNK)))
         return self.digester.digest(rows) if rows else None
 
     def skip(self, rows: int) -> None:
         """Read rows that are stored already, for the numbers in them."""
         while rows > 0:
-            chunk = self.chunk(min(rows, CHUNK))
+            chunk = self.chunk(rows)
             if chunk is None:
                 return
             rows -= chunk.rows
