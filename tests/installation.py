@@ -14,6 +14,11 @@ from typing import Any
 
 import requests
 
+from webapp.accounts.commands import create_user
+from webapp.core import settings as settings_module
+from webapp.core.db import Database
+from webapp.core.settings import Settings
+
 RECADO = [sys.executable, "-m", "webapp.cli"]
 PASSWORD = "correct horse battery"
 
@@ -91,8 +96,7 @@ def running(folder: Path, **settings: str) -> Iterator[Installation]:
                 "--callback-url", f"{callback}/status", "--reply-url", f"{callback}/reply",
             )  # fmt: skip
         made.run("db", "upgrade")
-        for role in ("admin", "marketing", "support"):
-            made.run("user", "create", f"{role}@example.com", "--role", role, "--password-stdin", given=PASSWORD)
+        _people(settings_module.load(environment))
         start("serve", "--port", str(port))
         wait_for(lambda: _answers(f"{site}/readyz"), 60, f"the start (see {log})")
         yield made
@@ -104,6 +108,13 @@ def running(folder: Path, **settings: str) -> Iterator[Installation]:
                 child.wait(20)
             except subprocess.TimeoutExpired:
                 child.kill()
+
+
+def _people(settings: Settings) -> None:
+    db = Database(settings.database_url)
+    for role in ("admin", "marketing", "support"):
+        create_user(db, f"{role}@example.com", role, PASSWORD)
+    db.dispose()
 
 
 def _answers(url: str) -> bool:

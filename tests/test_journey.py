@@ -102,9 +102,9 @@ def compose_and_send(marketing: Visitor) -> str:
     assert "sobrenome" in wrong.text
     page = marketing.send(page, page.form("text"), type=2, text=text)
     assert page.url.endswith("/schedule"), page.text[:800]
-    past = marketing.send(page, page.form("date"), when="later", date="2020-01-01", time="09:00")
+    past = marketing.send(page, page.form("date"), mode="at", date="2020-01-01", time="09:00")
     assert past.status == 422
-    page = marketing.send(page, page.form("date"), when="now")
+    page = marketing.send(page, page.form("date"), mode="now", date="", time="")
     assert page.url.endswith("/review"), page.text[:800]
     page = wait_for(lambda: can_send(marketing, page.url), 30, "the exact count")
     campaign = page.url.rsplit("/", 1)[0]
@@ -149,7 +149,7 @@ def read_and_answer(place: Installation, support: Visitor) -> None:
     take = [form for form in page.forms if "take" in form.action]
     if take:
         page = support.send(page, take[0])
-    page = support.send(page, page.form("text", action="/reply"), text="Que bom! Até amanhã.")
+    page = support.send(page, page.form("seen", "text"), text="Que bom! Até amanhã.")
     assert page.status == 200, page.text[:600]
     assert "Que bom! Até amanhã." in page.text
     if not ELSEWHERE:
