@@ -144,7 +144,7 @@ def test(campaign_id: int) -> Answer:
 def _send_test(campaign_id: int, typed: str) -> None:
     found = phone.parse(typed)
     if isinstance(found, phone.Bad):
-        raise UserError(phone.reason_text(found.reason).capitalize() + ".", field="number")
+        raise UserError(phone.reason_text(found.reason), field="number")
     with write_session() as session:
         campaign = service.draft(session, campaign_id)
         kind = service_type(campaign)
