@@ -1,9 +1,9 @@
 """From rows of a file to people: pure, quick, and every row ends in exactly one of the counts."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring as _quoted
 from typing import NamedTuple
 
 from webapp.contacts.columns import Mapping
@@ -48,6 +48,7 @@ class Chunk:
     landlines: int = 0
     repairs: Counter[str] = field(default_factory=Counter)
     repaired: int = 0  # rows with a repair worth mentioning
+    ways: Counter[tuple[str, ...]] = field(default_factory=Counter)  # repairs of a row → such rows
 
 
 def search_key(name: str) -> str:
@@ -57,7 +58,7 @@ def search_key(name: str) -> str:
 
 def filled(rows: Iterable[Row]) -> Iterator[Row]:
     """The rows that hold any value: the others are no rows."""
-    return (row for row in rows if any(row[1]) and any(cell.strip() for cell in row[1]))
+    return (row for row in rows if row[1] and (row[1][0].strip() or any(cell.strip() for cell in row[1])))
 
 
 class Digester:
@@ -71,7 +72,8 @@ class Digester:
         self._number_label = number.label
         self._ddd = ddd.index if ddd else None
         self._name = name.index if name else None
-        self._fields = [(column.index, column.key, column.label) for column in mapping.fields]
+        self._keys = [(column.index, f"{_quoted(column.key)}: ") for column in mapping.fields]
+        self._labels = [(column.index, column.label) for column in mapping.fields]
         self._width = mapping.width
         self._seen: set[int] = set()
 
@@ -80,33 +82,53 @@ class Digester:
         chunk = Chunk(rows=len(rows))
         for line, cells in rows:
             self._take(chunk, line, cells)
+        for repairs, count in chunk.ways.items():
+            chunk.repairs.update(dict.fromkeys(repairs, count))
+            if not phone.COSMETIC.issuperset(repairs):
+                chunk.repaired += count
         return chunk
 
     def _take(self, chunk: Chunk, line: int, cells: list[str]) -> None:
-        reason = self._shape_fault(cells)
-        if reason:
+        size = len(cells)
+        if (size > self._width or cells[0] == TOO_LONG) and (reason := self._shape_fault(cells)):
             chunk.faults.append(_fault(line, "", cells[0], reason, cells))
             return
-        text = cells[self._number] if self._number < len(cells) else ""
+        text = cells[self._number] if self._number < size else ""
         found = self._parse(text, cells)
-        if isinstance(found, phone.Bad):
+        if len(found) == 2:  # Bad
             chunk.faults.append(_fault(line, self._number_label, text, found.reason, cells))
             return
-        values = {
-            key: value for index, key, _ in self._fields if index < len(cells) and (value := cells[index].strip())
-        }
-        if long := next((key for key, value in values.items() if len(value) > MAX_VALUE), None):
-            label = next(label for _, key, label in self._fields if key == long)
-            chunk.faults.append(_fault(line, label, values[long], "cell_too_long", cells))
+        fields = self._fields_of(cells, size)
+        if len(fields) > MAX_VALUE and (long := self._too_long(cells)):
+            chunk.faults.append(_fault(line, *long, "cell_too_long", cells))
             return
-        if found.number in self._seen:
+        number, kind, repairs = found
+        if number in self._seen:
             chunk.duplicates += 1
             return
-        self._seen.add(found.number)
-        self._count(chunk, found)
-        name = cells[self._name].strip()[:MAX_NAME] if self._name is not None and self._name < len(cells) else ""
-        fields = json.dumps(values, ensure_ascii=False) if values else "{}"
-        chunk.people.append(Person(found.number, found.kind, name, search_key(name)[:MAX_NAME], fields))
+        self._seen.add(number)
+        if kind == "landline":
+            chunk.landlines += 1
+        chunk.ways[repairs] += 1
+        name = cells[self._name].strip()[:MAX_NAME] if self._name is not None and self._name < size else ""
+        chunk.people.append(Person(number, kind, name, search_key(name)[:MAX_NAME], fields))
+
+    def _fields_of(self, cells: list[str], size: int) -> str:
+        """The filled fields of a row as JSON, put together by hand: an encoder takes longer than all the rest."""
+        return (
+            "{"
+            + ", ".join(
+                [key + _quoted(value) for index, key in self._keys if index < size and (value := cells[index].strip())]
+            )
+            + "}"
+        )
+
+    def _too_long(self, cells: list[str]) -> tuple[str, str] | None:
+        """Label and value of the first field that is too long to keep."""
+        for index, label in self._labels:
+            if index < len(cells) and len(cells[index].strip()) > MAX_VALUE:
+                return label, cells[index]
+        return None
 
     def _parse(self, text: str, cells: list[str]) -> phone.Parsed | phone.Bad:
         if self._ddd is not None and self._ddd < len(cells):
@@ -120,14 +142,6 @@ class Digester:
         if len(cells) > self._width and any(cell.strip() for cell in cells[self._width :]):
             return "too_many_cells"
         return "line_too_long" if cells[0] == TOO_LONG else None
-
-    def _count(self, chunk: Chunk, found: phone.Parsed) -> None:
-        if found.kind == "landline":
-            chunk.landlines += 1
-        if found.repairs:
-            chunk.repairs.update(found.repairs)
-            if not phone.COSMETIC.issuperset(found.repairs):
-                chunk.repaired += 1
 
 
 def _fault(line: int, column: str, value: str, reason: str, cells: list[str]) -> Fault:

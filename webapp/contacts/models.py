@@ -45,8 +45,7 @@ class Contact(Base):
 
     __tablename__ = "contact"
     __table_args__ = (
-        UniqueConstraint("list_id", "number"),
-        Index("ix_contact_number", "number"),
+        UniqueConstraint("number", "list_id"),  # in this order it also finds a person in all lists
         Index("ix_contact_list_id_id", "list_id", "id"),
     )
 

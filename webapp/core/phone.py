@@ -97,20 +97,22 @@ def parse(text: str, default_country: str = "BR") -> Parsed | Bad:
 
 
 def _from_match(text: str, match: re.Match[str]) -> Parsed:
-    plus, country, zero, ddd, first, last = match.groups()
-    repairs = _REPAIRS_OF_FAST[bool(plus), bool(country), bool(zero)]
-    extra = len(text) - len(plus or "") - len(country or "") - len(zero or "") - 11
-    if extra and text.strip() != f"{plus or ''}{country or ''}{zero or ''}{ddd}{first}{last}":
-        repairs = (*repairs, "punctuation")
-    return Parsed(int(f"55{ddd}{first}{last}"), "mobile", repairs)
+    plus, country, zero, ddd, first, last = match.groups("")
+    number = ddd + first + last
+    repairs = _REPAIRS_OF_FAST[plus + country + zero]
+    # Signs inside the number, not blanks around it: a "+" keeps its 55 together.
+    if len(text) != len(number) + len(plus + country + zero) and text.strip() != plus + country + zero + number:
+        repairs = _WITH_PUNCTUATION[repairs]
+    return Parsed(int("55" + number), "mobile", repairs)
 
 
-_REPAIRS_OF_FAST = {
-    (True, True, False): (),
-    (False, True, False): ("plus",),
-    (False, False, True): ("trunk_zero", "country"),
-    (False, False, False): ("country",),
+_REPAIRS_OF_FAST: dict[str, tuple[str, ...]] = {
+    "+55": (),
+    "55": ("plus",),
+    "0": ("trunk_zero", "country"),
+    "": ("country",),
 }
+_WITH_PUNCTUATION = {repairs: (*repairs, "punctuation") for repairs in _REPAIRS_OF_FAST.values()}
 _SCIENTIFIC = re.compile(r"(\d+)(?:[.,](\d+))?[eE]\+?(\d{1,2})").fullmatch
 _FLOAT = re.compile(r"(\+?\d{8,15})[.,]0{1,3}").fullmatch
 _LABEL = re.compile(r"(?i)^\s*(?:tel|telefone|cel|celular|fone|phone|mobile|whats|whatsapp|wpp|zap)\b[.:\s]*")
