@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from webapp import make_services, migrate, serve
+from webapp import doctor, make_services, migrate, serve
 from webapp.cli.frame import Installation, Refused, pass_installation
 from webapp.core import logs
 from webapp.demo import run
@@ -127,4 +127,17 @@ def upgrade(installation: Installation) -> None:
     click.echo(f"The database is at revision {migrate.head()}.")
 
 
-COMMANDS = (demo, serve_both, web, worker, sandbox, db)
+@click.command("doctor")
+@pass_installation
+def examine(installation: Installation) -> None:
+    """Look at everything that an installation needs, and say what to mend."""
+    failed = 0
+    for level, what, sentence in doctor.examine(installation.settings):
+        failed += level == doctor.FAIL
+        click.echo(f"{level:<5} {what:<11} {sentence}")
+    if failed:
+        raise Refused("One thing needs mending." if failed == 1 else f"{failed} things need mending.")
+    click.echo("Nothing needs mending.")
+
+
+COMMANDS = (demo, serve_both, web, worker, sandbox, db, examine)
