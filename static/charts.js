@@ -65,6 +65,22 @@
     };
   }
 
+  // The sum in the middle of a ring.
+  const total = {
+    id: "total",
+    afterDraw(chart) {
+      if (chart.config.type !== "doughnut" || !chart.getDatasetMeta(0).data.length) return;
+      const { x, y } = chart.getDatasetMeta(0).data[0], sum = chart.data.datasets[0].data.reduce((a, b) => a + b, 0);
+      chart.ctx.save();
+      chart.ctx.font = "600 1.375rem " + window.Chart.defaults.font.family;
+      chart.ctx.fillStyle = chart.options.ink;
+      chart.ctx.textAlign = "center";
+      chart.ctx.textBaseline = "middle";
+      chart.ctx.fillText(new Intl.NumberFormat(document.documentElement.lang).format(sum), x, y);
+      chart.ctx.restore();
+    },
+  };
+
   function draw(figure) {
     const box = figure.querySelector(".chart-box"), details = figure.querySelector(".chart-data");
     const kind = figure.dataset.chart, table = read(figure);
@@ -74,7 +90,8 @@
     const ink = solid(figure, "--tblr-secondary-color"), line = solid(figure, "--tblr-border-color");
     const family = getComputedStyle(document.body).fontFamily;
     window.Chart.defaults.font.family = family;
-    const config = { type: kind, data: { labels: table.labels, datasets: datasets(kind, table, solid(figure, "--tblr-bg-surface")) }, options: options(kind, figure, ink, line) };
+    const config = { type: kind, data: { labels: table.labels, datasets: datasets(kind, table, solid(figure, "--tblr-bg-surface")) }, options: options(kind, figure, ink, line), plugins: [total] };
+    config.options.ink = solid(figure, "--tblr-emphasis-color");
     config.options.plugins.legend.display = kind === "doughnut" || table.series.length > 1; // one series is named above it
     drawn.set(figure, new window.Chart(box.querySelector("canvas"), config));
   }

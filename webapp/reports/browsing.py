@@ -49,23 +49,37 @@ class Found:
 
 
 def page(session: Session, wanted: MessageFilter, after: str | None, now: datetime, size: int = SIZE) -> Found:
-    """The rows of a view behind a cursor, the newest first."""
-    stretch = _stretch(wanted, _position(after))
-    scanned = stretch.limit(STRETCH).subquery()
-    message = aliased(Message, scanned)
-    query = select(message, Run).outerjoin(Run, Run.id == message.run_id).where(*_conditions(wanted, message))
-    found = session.execute(query.order_by(*_order(wanted, message)).limit(size + 1)).all()
-    pairs = [(row[0], row[1]) for row in found]
-    shown = pairs[:size]
-    rows = list(dress(session, shown, now))
+    """The rows of a view behind a cursor, the newest first.
+
+    A short stretch mostly has a page; else a long one is looked at, and the page says how far that went.
+    """
+    behind = _position(after)
+    pairs, last = _within(session, wanted, behind, size * 10, size + 1)
+    if last is not None and len(pairs) <= size:
+        pairs, last = _within(session, wanted, behind, max(STRETCH, size * 10), size + 1)
+    rows = list(dress(session, pairs[:size], now))
     if len(pairs) > size:
-        return Found(rows, _cursor(shown[-1][0]))
-    last = session.execute(
-        select(scanned.c.at, scanned.c.id).order_by(*_order(wanted, scanned.c)).offset(STRETCH - 1).limit(1)
-    ).first()
+        return Found(rows, _cursor(pairs[size - 1][0]))
     if last is None:
         return Found(rows, None)
-    return Found(rows, f"{last.at.isoformat()}~{last.id}", last.at)
+    at, key = last
+    return Found(rows, f"{at.isoformat()}~{key}", at)
+
+
+Pair = tuple[Message, Run | None]
+
+
+def _within(
+    session: Session, wanted: MessageFilter, behind: tuple[datetime, int] | None, length: int, most: int
+) -> tuple[list[Pair], tuple[datetime, int] | None]:
+    """The hits among the next `length` rows, and the last row looked at (None: there are no more rows)."""
+    stretch = _stretch(wanted, behind)
+    scanned = stretch.limit(length).subquery()
+    message = aliased(Message, scanned)
+    query = select(message, Run).outerjoin(Run, Run.id == message.run_id).where(*_conditions(wanted, message))
+    found = session.execute(query.order_by(*_order(wanted, message)).limit(most)).all()
+    last = session.execute(stretch.with_only_columns(Message.at, Message.id).offset(length - 1).limit(1)).first()
+    return [(row[0], row[1]) for row in found], (last[0], last[1]) if last else None
 
 
 def every(session: Session, wanted: MessageFilter, now: datetime) -> Iterator[list[Row]]:

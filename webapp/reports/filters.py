@@ -114,6 +114,9 @@ def _period(
     args: Mapping[str, str], zone: ZoneInfo, now: datetime
 ) -> tuple[datetime | None, datetime | None, tuple[tuple[str, str], ...]]:
     """Since, until, and what of it belongs into the address."""
+    unasked = not any(args.get(name) for name in ("period", "from", "to"))
+    if unasked and args.get("campaign", "").isdecimal():
+        args = {"period": "all"}  # a link to a campaign's messages means all of them
     first, last, asked = days(args, clock.aware(now).astimezone(zone).date())
     return midnight(first, zone), midnight(last + timedelta(days=1) if last else None, zone), asked
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from webapp.gateway.codes import DELIVERED
 from webapp.messages.models import Message, Run
 
-MOST = 20_000
+MOST = 10_000
 STRETCHES = 40
 STEPS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 86_400)  # seconds between two points of the curve
 POINTS = 24

@@ -50,6 +50,7 @@ def _list(wanted: filters.MessageFilter) -> dict[str, Any]:
     found = browsing.page(session, wanted, after, clock.now())
     return {
         "wanted": wanted,
+        "periods": filters.PERIODS,
         "found": found,
         "types": codes.DIALECTS[settings().gateway_dialect].types,
         "first_page": not after,
@@ -68,7 +69,6 @@ def messages() -> BaseResponse:
     page = render_template(
         "reports/messages.html",
         **_list(wanted),
-        periods=filters.PERIODS,
         sources=filters.SOURCES,
         groups=GROUPS,
         statuses=codes.STATUSES,
