@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, url_for
+from flask_babel import gettext
 
 from webapp.campaigns.models import Campaign
 from webapp.campaigns.rendering import service_of
@@ -26,6 +27,6 @@ def service_type(campaign: Campaign | None) -> ServiceType:
 def steps(campaign: Campaign | None) -> list[dict[str, Any]]:
     """The four steps for the page's head; a draft that does not exist yet has no links."""
     return [
-        {"label": words, "url": url_for(f"campaigns.{name}", campaign_id=campaign.id) if campaign else None}
+        {"label": gettext(words), "url": url_for(f"campaigns.{name}", campaign_id=campaign.id) if campaign else None}
         for name, words in STEPS
     ]

@@ -64,14 +64,14 @@ def make(
 ) -> Preview:
     """The preview for a chosen contact; `go` is "", "next", "previous" or "dearest", `who` a search."""
     selection, rule = Selection.of(campaign), credit_rule(dialect)
-    renderer = Renderer(typed.words, typed.service, rule, typed.address)
+    renderer = Renderer(typed.words, typed.service, rule, typed.address or "…")  # a file to come costs as well
     sample = people.sample(session, selection, typed.service, SAMPLE)
     count = _count(session, campaign, typed.service)
     cost = estimate(sample, count, renderer)
     first = next((one for one in sample if renderer.of(one.values).problem is None), sample[0] if sample else None)
     shown = _shown(session, selection, typed.service, first, person, go, cost)
     filled = renderer.template.fill(shown.values if shown else {})
-    text = renderer.template.source if typed.service.media else renderer.sent(filled.text)
+    text = typed.address if typed.service.media else renderer.sent(filled.text)
     parts = segments(text, rule) if typed.service.by_segments else None
     exchange = renderer.exchange(filled.text) if typed.service.by_segments else None
     wide = parts is not None and parts.encoding == "ucs2"
