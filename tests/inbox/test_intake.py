@@ -12,6 +12,7 @@ from tests.inbox import replies
 from tests.make import ANA, BRUNO
 from webapp.core import clock
 from webapp.core.web import Services
+from webapp.gateway.account import row as account_row
 from webapp.gateway.errors import LookupFailed, Stopped
 from webapp.inbox import intake
 from webapp.inbox.models import Conversation, Inbound, InboxVersion, RawInbound
@@ -141,8 +142,6 @@ def test_dates_without_zone_are_brasilias_and_never_in_the_future(services: Serv
 
 
 def test_the_admins_zone_of_dates_is_used(services: Services) -> None:
-    from webapp.gateway.account import row as account_row
-
     with services.db.writing() as session:
         account_row(session).dates_zone = "+00:00"
     moment = clock.now().replace(microsecond=0) - timedelta(hours=5)
