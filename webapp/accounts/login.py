@@ -109,7 +109,8 @@ def _touch(session_id: int) -> datetime:
 
 
 def _tell_end(response: Response) -> Response:
-    if "_user_id" in session and response.mimetype == "text/html" and current_user.is_authenticated:
+    told = response.mimetype == "text/html" or response.status_code == 204
+    if told and "_user_id" in session and current_user.is_authenticated:
         response.headers[ENDS_HEADER] = str(current_user.session_seconds)
     return response
 
