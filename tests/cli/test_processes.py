@@ -1,0 +1,146 @@
+"""The processes of an installation: they end together, whatever ends the first of them, and are started again alone."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.installation import RECADO, free_port, wait_for
+from webapp.processes import PortTaken, free_address
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of an installation whose database is ready."""
+    folder = tmp_path_factory.mktemp("processes")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RECADO_")}
+    environ = kept | {"RECADO_INSTANCE": str(folder), "RECADO_POLL_SECONDS": "1", "PYTHONUNBUFFERED": "1"}
+    subprocess.run([*RECADO, "db", "upgrade"], env=environ, check=True, capture_output=True)
+    return environ
+
+
+@contextmanager
+def started(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command of ours; it and all that it started are gone afterwards."""
+    process = subprocess.Popen([*RECADO, *arguments], env=environ, stderr=subprocess.DEVNULL)
+    family: list[psutil.Process] = []
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+        process.wait()
+        for child in family:
+            if child.is_running():
+                child.kill()
+
+
+def answers(port: int, path: str = "/healthz") -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def is_free(port: int) -> bool:
+    try:
+        free_address("127.0.0.1", port)
+    except PortTaken:
+        return False
+    return True
+
+
+def everyone(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return all(not each.is_running() or each.status() == psutil.STATUS_ZOMBIE for each in processes)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_process_outlives_serve(environ: dict[str, str], number: signal.Signals) -> None:
+    port = free_port()
+    with started(environ, "serve", "--port", str(port)) as serve:
+        wait_for(lambda: answers(port, "/readyz"), 90, "serve")
+        family = everyone(serve)
+        assert len(family) >= 3  # web, its own worker process, the worker
+        began = time.monotonic()
+        serve.send_signal(number)
+        wait_for(lambda: gone(family), 5 if number == signal.SIGKILL else 30, "the end")
+        if number != signal.SIGKILL:
+            assert serve.wait(10) == 0
+        assert time.monotonic() - began < 30
+        assert is_free(port)
+
+
+def test_serve_starts_again_what_dies(environ: dict[str, str]) -> None:
+    port = free_port()
+    with started(environ, "serve", "--port", str(port)) as serve:
+        wait_for(lambda: answers(port), 90, "serve")
+        first = {child.pid for child in psutil.Process(serve.pid).children()}
+        for child in everyone(serve):
+            child.kill()
+        wait_for(lambda: not answers(port) or first.isdisjoint(_direct(serve)), 30, "the death")
+        wait_for(lambda: len(_direct(serve)) == 2 and first.isdisjoint(_direct(serve)), 30, "the new ones")
+        wait_for(lambda: answers(port), 90, "the new web server")
+
+
+def _direct(serve: subprocess.Popen[bytes]) -> set[int]:
+    return {child.pid for child in psutil.Process(serve.pid).children() if child.status() != psutil.STATUS_ZOMBIE}
+
+
+def test_the_web_server_replaces_its_own_dead_process(environ: dict[str, str]) -> None:
+    port = free_port()
+    with started(environ, "web", "--port", str(port)) as web:
+        wait_for(lambda: answers(port), 90, "web")
+        (inner,) = everyone(web)
+        inner.kill()
+        wait_for(lambda: [each for each in everyone(web) if each.pid != inner.pid], 30, "a new process")
+        wait_for(lambda: answers(port), 60, "the new process")
+        assert web.poll() is None
+
+
+def test_a_taken_port_is_refused_with_one_sentence(environ: dict[str, str]) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        done = subprocess.run([*RECADO, "serve", "--port", str(port)], env=environ, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == "" and done.stderr.count("\n") == 1
+    assert f"Port {port}" in done.stderr
+
+
+def test_a_database_without_tables_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    environ = {**os.environ, "RECADO_INSTANCE": str(tmp_path), "RECADO_LOCALE": "en"}
+    done = subprocess.run([*RECADO, "serve", "--port", str(free_port())], env=environ, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "The database has no tables yet. Run `recado db upgrade` first.\n"
+
+
+def test_a_child_ends_with_whoever_started_it(environ: dict[str, str], tmp_path: Path) -> None:
+    port = free_port()
+    starter = f"""
+import subprocess, sys, os, time
+child = subprocess.Popen([*{RECADO!r}, "sandbox", "--port", "{port}", "--parent", str(os.getpid())])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", starter], env=environ, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        wait_for(lambda: not is_free(port), 60, "the sandbox")
+        parent.kill()
+        wait_for(lambda: gone([child]), 5, "the end")
+        assert is_free(port)
