@@ -2,7 +2,7 @@
 
 import click
 
-from webapp.cli import asking, contacts, people, running
+from webapp.cli import asking, campaigns, contacts, people, running
 from webapp.cli.frame import Recado
 
 
@@ -12,5 +12,6 @@ def main() -> None:
     """Campaigns by SMS, WhatsApp and voice through the SpeedMarket gateway."""
 
 
-for command in (*running.COMMANDS, *people.COMMANDS, *contacts.COMMANDS, *asking.COMMANDS):
-    main.add_command(command)
+for part in (running, people, contacts, campaigns, asking):
+    for command in part.COMMANDS:
+        main.add_command(command)
