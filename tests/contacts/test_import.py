@@ -255,9 +255,7 @@ def test_a_list_needs_a_name(services: Services) -> None:
         bring(services, USUAL, name="  ")
 
 
-def test_consent_needs_its_source_and_a_past_date(services: Services) -> None:
-    with pytest.raises(UserError, match="where the consent"):
-        bring(services, USUAL, basis="consent")
+def test_consent_needs_a_known_basis_and_a_past_date(services: Services) -> None:
     with pytest.raises(UserError, match="still to come"):
         bring(services, USUAL, basis="contract", consent_date=date(2999, 1, 1))
     with pytest.raises(UserError, match="why you may"):

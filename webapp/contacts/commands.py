@@ -29,8 +29,11 @@ def run_import_command(
 ) -> dict[str, Any]:
     """Import a file and return the counts of the contract; UserError where the file or an argument is refused."""
     folder = settings.instance
-    with file.open("rb") as stream:
-        kept = uploads.keep(folder, stream)
+    try:
+        with file.open("rb") as stream:
+            kept = uploads.keep(folder, stream)
+    except OSError as error:
+        raise UserError(N_("%(file)s cannot be read: %(why)s"), file=str(file), why=error.strerror) from error
     with db.writing() as session:
         found = uploads.register(session, folder, kept, file.name, None)
         found.lease_until = moment(session) + work.LEASE  # ours: no worker shall take it

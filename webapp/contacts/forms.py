@@ -5,7 +5,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from wtforms import DateField, SelectField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
 from webapp.contacts.service import MAX_LIST_NAME
 from webapp.contacts.states import BASES
@@ -16,8 +16,8 @@ _REQUIRED = InputRequired(message=_l("Please fill this in."))
 class UploadForm(FlaskForm):  # type: ignore[misc]
     """A file or a pasted table."""
 
-    file = FileField(_l("File"), [Optional()])
-    pasted = TextAreaField(_l("Or paste the rows"), [Optional()])
+    file = FileField(_l("File"), [])
+    pasted = TextAreaField(_l("Or paste the rows"), [])
 
 
 class ConsentForm(FlaskForm):  # type: ignore[misc]
@@ -25,12 +25,17 @@ class ConsentForm(FlaskForm):  # type: ignore[misc]
 
     list_name = StringField(_l("List"), [_REQUIRED, Length(max=MAX_LIST_NAME)])
     basis = SelectField(_l("Why may you write to them?"))
-    source = StringField(_l("Where did they agree?"), [Optional(), Length(max=300)])
+    source = StringField(_l("Where did they agree?"), [Length(max=300)])
     consent_date = DateField(_l("When?"), [Optional()])
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.basis.choices = [(key, gettext(words)) for key, words in BASES.items()]
+
+    def validate_source(self, field: StringField) -> None:
+        """Whoever says that people agreed must say where: the burden of proof is theirs (LGPD, article 8)."""
+        if self.basis.data == "consent" and not (field.data or "").strip():
+            raise ValidationError(gettext("Say where the consent was given: a form, a shop, a contract."))
 
 
 class ListForm(FlaskForm):  # type: ignore[misc]
@@ -43,14 +48,14 @@ class PersonForm(FlaskForm):  # type: ignore[misc]
     """One person; the fields of the list come beside it as `field-<key>`."""
 
     number = StringField(_l("Phone number"), [_REQUIRED, Length(max=40)])
-    name = StringField(_l("Name"), [Optional(), Length(max=200)])
+    name = StringField(_l("Name"), [Length(max=200)])
 
 
 class OptOutForm(FlaskForm):  # type: ignore[misc]
     """Somebody who shall not be written to."""
 
     number = StringField(_l("Phone number"), [_REQUIRED, Length(max=40)])
-    reason = StringField(_l("Reason"), [Optional(), Length(max=300)])
+    reason = StringField(_l("Reason"), [Length(max=300)])
 
 
 class LiftForm(FlaskForm):  # type: ignore[misc]
@@ -62,6 +67,6 @@ class LiftForm(FlaskForm):  # type: ignore[misc]
 class SuppressionForm(FlaskForm):  # type: ignore[misc]
     """A file of numbers that must not be written to."""
 
-    file = FileField(_l("File"), [Optional()])
-    pasted = TextAreaField(_l("Or paste the numbers"), [Optional()])
+    file = FileField(_l("File"), [])
+    pasted = TextAreaField(_l("Or paste the numbers"), [])
     reason = StringField(_l("Where is this list from?"), [_REQUIRED, Length(max=300)])

@@ -1,10 +1,10 @@
 """What contacts do in the background: imports, and erasing the people of deleted lists."""
 
-from webapp.contacts import apart, service, work
+from webapp.contacts import apart, service, uploads, work
 from webapp.core.web import Services
 
 IMPORT, PURGE = "contacts.import", "contacts.purge"
-SWEEP_SECONDS = 15.0
+SWEEP_SECONDS, STALE_SECONDS = 15.0, 3600.0
 
 
 def register(services: Services) -> None:
@@ -12,6 +12,7 @@ def register(services: Services) -> None:
     services.jobs.add(IMPORT, lambda import_id: apart.run(services.db, services.settings.instance, int(import_id)))
     services.jobs.add(PURGE, lambda: purge(services))
     services.jobs.every("contacts.sweep", SWEEP_SECONDS, lambda: sweep(services))
+    services.jobs.every("contacts.stale", STALE_SECONDS, lambda: discard_stale(services))
 
 
 def sweep(services: Services) -> None:
@@ -31,3 +32,9 @@ def purge(services: Services) -> None:
         with services.db.writing(durable=False) as session:
             if not service.purge_chunk(session):
                 return
+
+
+def discard_stale(services: Services) -> None:
+    """Remove files that were uploaded and then forgotten."""
+    with services.db.writing() as session:
+        uploads.discard_stale(session, services.settings.instance)

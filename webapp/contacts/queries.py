@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from webapp.accounts.models import Person
-from webapp.contacts.models import Contact, ContactList, Import, ImportFault, ListField
+from webapp.contacts.models import Contact, ContactList, Import, ImportBefore, ImportFault, ListField
 from webapp.core import phone
 from webapp.core.paging import Page, page_of
 from webapp.core.text import fold_word
@@ -138,6 +138,17 @@ def lists_of(session: Session, number: int) -> list[ContactList]:
     """The lists that a person is in."""
     wanted = select(ContactList).join(Contact).where(Contact.number == number, ContactList.archived_at.is_(None))
     return list(session.scalars(wanted.order_by(ContactList.name)))
+
+
+def imports_of(session: Session, contact: Contact) -> list[Import]:
+    """The imports that brought a person into a list or changed what it says about them, the latest first."""
+    changed = select(ImportBefore.import_id).where(
+        ImportBefore.import_id == Import.id, ImportBefore.number == contact.number
+    )
+    wanted = select(Import).where(
+        Import.list_id == contact.list_id, or_(Import.id == contact.import_id, changed.exists())
+    )
+    return list(session.scalars(wanted.order_by(Import.id.desc())))
 
 
 def walk(session: Session, list_id: int, size: int = 2000) -> Iterator[Sequence[Contact]]:

@@ -13,7 +13,7 @@ from webapp.contacts.states import AT_WORK
 from webapp.core import clock, phone
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
-from webapp.core.text import fold
+from webapp.core.text import fold, tidy
 
 MAX_LIST_NAME = 120
 
@@ -32,7 +32,7 @@ def the_list(session: Session, list_id: int) -> ContactList:
 
 
 def _clean_name(name: str) -> str:
-    clean = " ".join(name.split())
+    clean = " ".join(tidy(name).split())
     if not clean:
         raise UserError(N_("Give the list a name."), field="list_name")
     if len(clean) > MAX_LIST_NAME:
@@ -111,7 +111,7 @@ def add_person(session: Session, list_id: int, found: phone.Parsed, name: str, v
     """Put one person into a list by hand, or update who is in it already; UserError for a value that is too long."""
     the_list(session, list_id)
     _check_lengths(values)
-    person = person_of(found, name, {key: value.strip() for key, value in values.items() if value.strip()})
+    person = person_of(found, name, _filled(values))
     storing.lock_list(session, list_id)
     storing.upsert(session, list_id, [person], clock.now())
     wanted = select(Contact).where(Contact.list_id == list_id, Contact.number == found.number)
@@ -120,7 +120,7 @@ def add_person(session: Session, list_id: int, found: phone.Parsed, name: str, v
 
 def person_of(found: phone.Parsed, name: str, values: Mapping[str, str]) -> Person:
     """A person in the form in which lists store them."""
-    clean = " ".join(name.split())[:MAX_NAME]
+    clean = " ".join(tidy(name).split())[:MAX_NAME]
     return Person(found.number, found.kind, clean, search_key(clean)[:MAX_NAME], storing.as_json(values))
 
 
@@ -130,11 +130,16 @@ def change_person(session: Session, list_id: int, contact_id: int, name: str, va
     if found is None:
         raise NotFound(N_("This person is not in the list any more."))
     _check_lengths(values)
-    clean = " ".join(name.split())[:MAX_NAME]
+    clean = " ".join(tidy(name).split())[:MAX_NAME]
     found.name, found.name_key = clean, search_key(clean)[:MAX_NAME]
-    found.fields = {key: value.strip() for key, value in values.items() if value.strip()}
+    found.fields = _filled(values)
     found.updated_at = clock.now()
     return found
+
+
+def _filled(values: Mapping[str, str]) -> dict[str, str]:
+    tidied = {key: tidy(value).strip() for key, value in values.items()}
+    return {key: value for key, value in tidied.items() if value}
 
 
 def _check_lengths(values: Mapping[str, str]) -> None:

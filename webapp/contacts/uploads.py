@@ -3,7 +3,8 @@
 import secrets
 import shutil
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,14 +21,18 @@ from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
 
 FOLDER = "uploads"
+STALE = timedelta(days=7)
 
 
-def keep(folder: Path, stream: BinaryIO, suffix: str = ".csv") -> Path:
-    """Store an upload under a random name below the instance folder; returns where."""
-    target = folder / FOLDER / f"{secrets.token_hex(16)}{suffix}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as file:
-        shutil.copyfileobj(stream, file, 1 << 20)
+def keep(folder: Path, stream: BinaryIO) -> Path:
+    """Store an upload under a random name below the instance folder; UserError where the disk is full."""
+    target = _new_path(folder)
+    try:
+        with target.open("wb") as file:
+            shutil.copyfileobj(stream, file, 1 << 20)
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise faults.refused("disk") from error
     return target
 
 
@@ -35,10 +40,13 @@ def keep_paste(folder: Path, text: str) -> Path:
     """Store a pasted block as a file of its own; UserError for an empty one."""
     if not text.strip():
         raise UserError(N_("Paste some rows first."), field="pasted")
-    target = folder / FOLDER / f"{secrets.token_hex(16)}.csv"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text.replace("\r\n", "\n"), encoding="utf-8", errors="replace", newline="\n")
-    return target
+    return keep(folder, BytesIO(text.encode("utf-8", errors="replace")))
+
+
+def _new_path(folder: Path) -> Path:
+    path = folder / FOLDER / f"{secrets.token_hex(16)}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _shown_name(name: str) -> str:
@@ -162,8 +170,6 @@ def _check_consent(consent: Consent) -> None:
         raise UserError(N_("Choose why you may write to these people."), field="basis")
     if consent.day is not None and consent.day > clock.now().date():
         raise UserError(N_("The date of the consent is still to come."), field="consent_date")
-    if consent.basis == "consent" and not consent.source.strip():
-        raise UserError(N_("Say where the consent was given: a form, a shop, a contract."), field="source")
 
 
 def begin(session: Session, found: Import, target: ContactList) -> None:
@@ -181,6 +187,15 @@ def discard(session: Session, folder: Path, import_id: int) -> Import:
     _apply(found, {"state": "discarded", "finished_at": clock.now(), "checked": {}})
     (folder / found.path).unlink(missing_ok=True)
     return found
+
+
+def discard_stale(session: Session, folder: Path) -> int:
+    """Give up imports that nobody confirmed for a week; returns how many. Personal data shall not lie about."""
+    stale = select(Import.id).where(Import.state.in_(OPEN), Import.created_at < clock.now() - STALE)
+    ids = list(session.scalars(stale))
+    for import_id in ids:
+        discard(session, folder, import_id)
+    return len(ids)
 
 
 def start_undo(session: Session, import_id: int) -> Import:

@@ -29,7 +29,6 @@ from webapp.contacts.undo import undo_chunk
 from webapp.core import clock
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
-from webapp.core.i18n import N_
 from webapp.optouts import queries as optouts
 
 log = structlog.get_logger(__name__)
@@ -75,14 +74,14 @@ def run_claimed(db: Database, folder: Path, import_id: int) -> None:
     except Lost:
         log.info("import lost to another worker", import_id=import_id)
     except UserError as error:
-        _fail(db, import_id, error.msgid, error.values)
+        _fail(db, folder, import_id, error.msgid, error.values)
     except FileNotFoundError:
-        _fail(db, import_id, faults.FILE["gone"], {})
+        _fail(db, folder, import_id, faults.FILE["gone"], {})
     except DBAPIError:
         raise  # the database is away or full: the lease runs out and a sweep tries again
     except Exception:
         log.exception("import failed", import_id=import_id)
-        _fail(db, import_id, N_("Something unexpected stopped the import. The log of the worker says what."), {})
+        _fail(db, folder, import_id, faults.FILE["unexpected"], {})
 
 
 @contextmanager
@@ -97,13 +96,15 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _fail(db: Database, import_id: int, msgid: str, values: dict[str, Any]) -> None:
+def _fail(db: Database, folder: Path, import_id: int, msgid: str, values: dict[str, Any]) -> None:
     with db.writing() as session:
         session.execute(
             update(Import)
             .where(Import.id == import_id, Import.state.in_(AT_WORK))
             .values(state="failed", error=msgid, error_values=values, lease_until=None, finished_at=clock.now())
         )
+        path = session.scalars(select(Import.path).where(Import.id == import_id)).one()
+    (folder / path).unlink(missing_ok=True)
 
 
 def _advance(session: Session, found: Import, rows_before: int, **values: Any) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
-from webapp.core.text import fold_word
+from webapp.core.text import fold_word, tidy
 from webapp.optouts import queries
 from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
 
@@ -53,7 +53,7 @@ def add_many(
         fresh = [number for number in chunk if number not in known]
         if not fresh:
             continue
-        shared = {"channel": channel, "origin": origin, "reason": reason[:300], "person_id": person_id}
+        shared = {"channel": channel, "origin": origin, "reason": tidy(reason)[:300], "person_id": person_id}
         # Somebody may add the same person at this moment: the database decides, and both are content.
         session.execute(_insert_or_ignore(session), [{"number": number, "since": now, **shared} for number in fresh])
         session.execute(
@@ -76,7 +76,7 @@ def lift(session: Session, number: int, *, reason: str, person_id: int | None, c
     ).all()
     if gone:
         event = {"number": number, "channel": channel, "at": clock.now(), "change": "lifted", "origin": "hand"}
-        session.execute(insert(OptOutEvent), [{**event, "reason": reason[:300], "person_id": person_id}])
+        session.execute(insert(OptOutEvent), [{**event, "reason": tidy(reason)[:300], "person_id": person_id}])
     return bool(gone)
 
 

@@ -9,7 +9,7 @@ from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
 from webapp.contacts import queries, service
 from webapp.contacts.forms import PersonForm
-from webapp.contacts.models import Contact, Import
+from webapp.contacts.models import Contact
 from webapp.contacts.states import BASES
 from webapp.contacts.views.blueprint import bad_number, bp, handle
 from webapp.core import phone
@@ -108,7 +108,6 @@ def _the_person(list_id: int, contact_id: int) -> Contact:
 def _person_page(list_id: int, contact_id: int, *, revealed: bool) -> str:
     session = read_session()
     found = _the_person(list_id, contact_id)
-    brought = session.get(Import, found.import_id) if found.import_id else None
     fields = [field for field in queries.fields_of(session, list_id) if field.kind not in ("name", "phone")]
     return render_template(
         "contacts/person.html",
@@ -116,7 +115,7 @@ def _person_page(list_id: int, contact_id: int, *, revealed: bool) -> str:
         list=service.the_list(session, list_id),
         fields=fields,
         lists=queries.lists_of(session, found.number),
-        brought=brought,
+        imports=queries.imports_of(session, found),
         bases=BASES,
         optouts=optouts.of_person(session, found.number),
         history=optouts.history(session, found.number),
