@@ -64,7 +64,7 @@ def _moment(at: str | None, timezone: str) -> Moment | None:
     if at is None:
         return None
     try:
-        wall = datetime.strptime(at.strip(), AT_FORM)  # noqa: DTZ007 - the zone is said beside it
+        wall = datetime.strptime(at.strip(), AT_FORM)
     except ValueError:
         raise UserError("%(at)s is no time: write it like 2026-11-30 09:00.", field="at", at=at) from None
     return read(wall.date(), wall.time(), timezone)

@@ -18,7 +18,7 @@ from wtforms import (
     TextAreaField,
     TimeField,
 )
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import AnyOf, InputRequired, Length, Optional
 
 from webapp.accounts.forms import zone_choices
 from webapp.campaigns import conditions
@@ -99,20 +99,11 @@ class MessageForm(FlaskForm):  # type: ignore[misc]
 class ScheduleForm(FlaskForm):  # type: ignore[misc]
     """Now or at a date, time and zone; who holds it until then; how long it is worth sending."""
 
-    mode = RadioField(
-        lazy_gettext("When"),
-        choices=[("now", lazy_gettext("As soon as I confirm")), ("at", lazy_gettext("On a date"))],
-    )
+    mode = StringField(lazy_gettext("When"), [AnyOf(("now", "at"))])
     date = DateField(lazy_gettext("Date"), [Optional()])
     time = TimeField(lazy_gettext("Time"), [Optional()])
     timezone = SelectField(lazy_gettext("Time zone"), validate_choice=False)
-    handover = RadioField(
-        lazy_gettext("Until then"),
-        choices=[
-            ("held", lazy_gettext("Recado keeps it, and it can be cancelled to the last minutes")),
-            ("now", lazy_gettext("Hand it to the gateway at once: it can not be cancelled any more")),
-        ],
-    )
+    handover = StringField(lazy_gettext("Until then"), [AnyOf(("held", "now"))])
     valid_date = DateField(lazy_gettext("Valid until"), [Optional()])
     valid_time = TimeField(lazy_gettext("Time"), [Optional()])
     canary = BooleanField(lazy_gettext("Try a few first"))
