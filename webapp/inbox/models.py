@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.db import Base, BigKey
@@ -34,6 +34,7 @@ class Conversation(Base):
     __table_args__ = (
         Index("ix_conversation_state_last_at", "state", "last_at"),
         Index("ix_conversation_last_at_key", "last_at", "key"),
+        Index("ix_conversation_suspect", "suspect", sqlite_where=text("suspect"), postgresql_where=text("suspect")),
     )
 
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
