@@ -126,6 +126,7 @@ def enable(person_id: int) -> Response:
 
 
 def _switch(person_id: int, deed: Callable[[Session, Person], bool], action: str, said: str) -> Response:
+    queries.person(read_session(), person_id)
     try:
         with write_session() as session:
             if deed(session, queries.person(session, person_id)):
