@@ -171,7 +171,7 @@ def read_the_report(marketing: Visitor, campaign: str) -> None:
     assert "Volta às aulas" in report.text
     browser = marketing.get("/messages")
     assert "Volta às aulas" in browser.text
-    export = re.search(r'href="([^"]*export[^"]*csv[^"]*)"', report.html)
+    export = re.search(r'href="([^"]*/export[^"]*)"', report.html)
     assert export, report.html[:2000]
     rows = list(
         csv.reader(io.StringIO(marketing.get(export[1].replace("&amp;", "&")).html.lstrip("\ufeff")), delimiter=";")
