@@ -103,7 +103,8 @@ def _state(purse: Purse, credits: int | None, per_day: float, limits: dict[str, 
 
 def _most_ever(session: Session) -> Values:
     one, two, three, four = (func.max(column) for column in _VALUES)
-    found: Values = session.execute(select(one, two, three, four)).one()._tuple()
+    row = session.execute(select(one, two, three, four)).one()
+    found: Values = (row[0], row[1], row[2], row[3])
     return found
 
 
