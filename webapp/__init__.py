@@ -1,23 +1,36 @@
 """Recado: campaigns by SMS, WhatsApp and voice through the SpeedMarket gateway."""
 
-import importlib
-import importlib.util
-
 from flask import Flask, redirect, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from webapp import health, shell
+from webapp.accounts import jobs as accounts_jobs
 from webapp.accounts import login
+from webapp.accounts import views as accounts
 from webapp.accounts.guards import public
+from webapp.admin import views as admin
+from webapp.campaigns import jobs as campaigns_jobs
+from webapp.campaigns import views as campaigns
+from webapp.contacts import jobs as contacts_jobs
+from webapp.contacts import views as contacts
 from webapp.core import assets_views, errorpages, filters, i18n, security, web
 from webapp.core.db import Database
 from webapp.core.jobs import Jobs
 from webapp.core.secrets import keep, sealed_box
 from webapp.core.settings import ROOT, Settings
 from webapp.core.web import Services
+from webapp.credits import jobs as credits_jobs
+from webapp.credits import views as credits
+from webapp.dashboard import views as dashboard
+from webapp.inbox import jobs as inbox_jobs
+from webapp.inbox import views as inbox
+from webapp.messages import jobs as messages_jobs
+from webapp.reports import jobs as reports_jobs
+from webapp.reports import views as reports
 
-FEATURES = ("accounts", "contacts", "campaigns", "inbox", "reports", "credits", "dashboard", "admin")
+PAGES = (accounts, contacts, campaigns, inbox, reports, credits, dashboard, admin)
+JOBS = (accounts_jobs, credits_jobs, messages_jobs, contacts_jobs, campaigns_jobs, inbox_jobs, reports_jobs)
 
 
 def make_services(settings: Settings, *, immediate_jobs: bool = False) -> Services:
@@ -29,9 +42,8 @@ def make_services(settings: Settings, *, immediate_jobs: bool = False) -> Servic
         jobs=Jobs(settings.database_url, immediate=immediate_jobs),
         box=sealed_box(key, *settings.secret_key_fallbacks),
     )
-    for feature in ("messages", *FEATURES):
-        if importlib.util.find_spec(f"webapp.{feature}.jobs"):
-            importlib.import_module(f"webapp.{feature}.jobs").register(services)
+    for feature in JOBS:
+        feature.register(services)
     return services
 
 
@@ -45,9 +57,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     assets_views.init_app(app, settings.assets_url, settings.instance, security.nonce)
     for part in (web, filters, login, errorpages, shell, health):
         part.init_app(app)
-    for feature in FEATURES:
-        if importlib.util.find_spec(f"webapp.{feature}.views"):
-            app.register_blueprint(importlib.import_module(f"webapp.{feature}.views").bp)
+    for feature in PAGES:
+        app.register_blueprint(feature.bp)
     app.add_url_rule("/", "home", _home)
     return app
 
