@@ -1,6 +1,7 @@
 """`recado doctor`: looks at everything an installation needs, and says for each fault what mends it."""
 
 import shutil
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -10,6 +11,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import psycopg
 import requests
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -47,7 +49,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one finding after another; what needs the database is left out where that fails."""
     yield Finding(OK, "settings", f"read; {len(settings.fixed)} of them are set outside the program")
     yield from _folder(settings)
-    services = make_services(settings)
+    try:
+        services = make_services(settings)
+    except (psycopg.Error, sqlite3.Error, OSError) as error:
+        yield Finding(FAIL, "database", f"it does not answer: {_first_line(error)}. Check RECADO_DATABASE_URL.")
+        return
     try:
         database = _database(services)
         yield database

@@ -1,6 +1,8 @@
 """What every command shares: settings and services opened when needed, refusals as one sentence, JSON on stdout."""
 
 import json
+import logging
+import sqlite3
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,6 +10,7 @@ from functools import cached_property
 from typing import IO, Any
 
 import click
+import psycopg
 from sqlalchemy.exc import OperationalError
 
 from webapp import make_services
@@ -21,6 +24,8 @@ from webapp.gateway.errors import GatewayError
 from webapp.processes import PortTaken
 from webapp.serve import require_schema
 
+# A database that is away, as SQLAlchemy says it and as the job queue's own connection does.
+AWAY = (OperationalError, psycopg.OperationalError, sqlite3.OperationalError)
 NO_DATABASE = N_("The database does not answer: %(reason)s")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
@@ -69,13 +74,13 @@ class Recado(click.Group):
     """A group whose commands refuse with one sentence instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        logs.configure()
+        logs.configure(level=logging.ERROR)  # a refusal is one sentence; commands that run on say more themselves
         installation = ctx.ensure_object(Installation)
         try:
             return super().invoke(ctx)
         except (SettingError, PortTaken) as error:
             raise Refused(str(error)) from error
-        except (UserError, GatewayError, OperationalError) as error:
+        except (UserError, GatewayError, *AWAY) as error:
             raise Refused(sentence(error, installation.locale)) from error
         except OSError as error:
             raise Refused(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")) from error
@@ -83,15 +88,15 @@ class Recado(click.Group):
             installation.close()
 
 
-def sentence(error: UserError | GatewayError | OperationalError, locale: str) -> str:
+def sentence(error: Exception, locale: str) -> str:
     """Why something was refused, in a language."""
     if isinstance(error, UserError):
         return translate(error.msgid, locale, **error.values)
     if isinstance(error, GatewayError):
         words = translate(error.explanation, locale)
         return f"{words} ({error})" if error.code or error.detail else words
-    first = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
-    return translate(NO_DATABASE, locale, reason=first)
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return translate(NO_DATABASE, locale, reason=lines[0] if lines else type(error).__name__)
 
 
 def answer(found: Mapping[str, Any], as_json: bool) -> None:

@@ -32,6 +32,7 @@ def _tie(parent: int | None) -> None:
 @pass_installation
 def serve_both(installation: Installation, host: str, port: int) -> None:
     """Run one machine: web server and worker, restarted if they die."""
+    logs.configure()
     serve.both(at_port(installation.settings, port), host, port)
 
 
@@ -56,6 +57,7 @@ def demo(host: str, port: int, fresh: bool) -> None:
 def web(installation: Installation, host: str, port: int, parent: int | None) -> None:
     """Run the web server alone."""
     _tie(parent)
+    logs.configure()
     serve.web(at_port(installation.settings, port), host, port)
 
 
@@ -66,6 +68,7 @@ def web(installation: Installation, host: str, port: int, parent: int | None) ->
 def worker(installation: Installation, port: int, parent: int | None) -> None:
     """Run a worker alone: it sends, asks the gateway and does background jobs."""
     _tie(parent)
+    logs.configure()
     serve.worker(at_port(installation.settings, port))
 
 
@@ -92,6 +95,7 @@ def sandbox(
 ) -> None:
     """Run the gateway's stand-in alone. Nobody is written to; open its address to see what it was told."""
     _tie(parent)
+    logs.configure()
     free_address(host, port)
 
     def tell(box: server.Sandbox) -> None:

@@ -48,8 +48,8 @@ _PLACES = (
 )  # fmt: skip
 # What becomes of some customers' messages (`webapp.sandbox.people`), each once in so many customers.
 _FATES = (
-    ("-3", 90), ("-5", 110), ("-7", 70), ("-8", 190), ("-9", 130), ("-2", 75), ("7", 95), ("8", 105), ("9", 45),
-    ("0", 60), ("2", 80), ("050", 140), ("070", 170), ("reply", 150), ("stop", 310), ("odd reply", 420),
+    ("-3", 150), ("-5", 180), ("-7", 120), ("-8", 300), ("-9", 220), ("-2", 130), ("7", 160), ("8", 170), ("9", 80),
+    ("0", 100), ("2", 140), ("050", 230), ("070", 290), ("reply", 150), ("stop", 310), ("odd reply", 420),
     ("two replies", 370),
 )  # fmt: skip
 _COUPONS = ("AURORA10", "FRETE0", "VOLTA15", "PRIMAVERA")

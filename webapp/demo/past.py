@@ -39,7 +39,7 @@ FIRST_LOOK, LAST_LOOK, ANSWERING = timedelta(seconds=9), timedelta(minutes=4), t
 PACED = 12  # people in each batch of a campaign that is to be seen at work
 PACE = timedelta(seconds=10)  # between two of those batches
 STARTED = timedelta(seconds=100)  # how long the running campaign has run when the pages open
-AT_A_TIME = 5  # conversations that are answered after a campaign
+AT_A_TIME = 4  # conversations that are answered after a campaign
 UNANSWERED = timedelta(hours=20)  # younger replies wait for whoever looks at the demo
 
 

@@ -63,6 +63,7 @@ def fill(services: Services, box: Sandbox, people: dict[str, int]) -> None:
 def _today(past: Past, now: datetime) -> None:
     zone = clock.zone(past.services.settings.timezone)
     tomorrow = (now.astimezone(zone) + timedelta(days=1)).replace(hour=10, minute=0, second=0, microsecond=0)
+    past.send(story.LAST_WEEK, now - timedelta(days=7, minutes=70))
     past.send(story.TODAY, now - timedelta(minutes=55))
 
     def pause_half_way() -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 CUSTOMERS, CLUB, BIRTHDAYS, NEWSLETTER = (
     "Clientes da loja", "Clube Aurora", "Aniversariantes do mês", "Assinantes do site",
 )  # fmt: skip
-SIZES = {CUSTOMERS: 260, CLUB: 120, BIRTHDAYS: 45, NEWSLETTER: 520}
+SIZES = {CUSTOMERS: 210, CLUB: 110, BIRTHDAYS: 45, NEWSLETTER: 380}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,9 @@ PAST = (
             1, time(15, 35)),
 )  # fmt: skip
 
+LAST_WEEK = Planned("Cupom da semana passada", (NEWSLETTER,), SMS,
+                    "{{como_chamar}}, ultimo dia do cupom {{cupom}}: 10% na Loja Aurora. SAIR cancela.",
+                    7, time(0, 0))  # fmt: skip
 CAPTION = "A vitrine nova já está na loja. Passe para ver de perto!"
 TODAY = Planned("Cupom da semana", (CUSTOMERS,), SMS,
                 "Oi, {{como_chamar}}! Seu cupom {{cupom}} vale 15% ate domingo na Loja Aurora. SAIR cancela.",
