@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from tests.campaigns.cast import SMS, contact_list, counted, draft, found
 from tests.make import ANA, BRUNO, CARLA
-from webapp.campaigns import counting, forecast
+from webapp.campaigns import counting, forecast, jobs
 from webapp.campaigns.audience import Chunk, Count, Member, Person
 from webapp.campaigns.forecast import Forecast
+from webapp.campaigns.leases import LATE
 from webapp.campaigns.rendering import Renderer, Words
 from webapp.core import clock
 from webapp.core.text import DEFAULT_RULE, segments
@@ -87,9 +88,6 @@ def test_an_old_count_is_made_again(services: Services) -> None:
 
 
 def test_a_count_whose_worker_died_is_taken_up_by_the_sweep(services: Services) -> None:
-    from webapp.campaigns import jobs
-    from webapp.campaigns.leases import LATE
-
     with services.db.writing() as session:
         campaign = draft(session, [contact_list(session, "Loja", [(ANA, "Ana", {})])])
         counting.begin(session, campaign)
