@@ -13,7 +13,7 @@ from granian.log import LogLevels
 from huey.consumer import Consumer
 
 from webapp import create_app, make_services, migrate
-from webapp.core import logs
+from webapp.core import installation, logs
 from webapp.core.errors import UserError
 from webapp.core.jobs import Ticker
 from webapp.core.settings import Settings
@@ -54,8 +54,12 @@ def require_schema(services: Services) -> None:
 
 
 def first_start(services: Services) -> None:
-    """What a new installation needs once: the callback token (its secret key is made with the services)."""
+    """What a new installation needs once: a name and the callback token (its secret key is made with the services).
+
+    UserError where the instance folder belongs to another database.
+    """
     with services.db.writing() as session:
+        installation.check(session, services.settings.instance)
         account.ensure_token(session, services.settings, services.box)
 
 

@@ -282,6 +282,17 @@ def test_db_upgrade_makes_a_new_installation_with_private_keys(recado: Recado, t
     assert recado("user", "create", "a@example.com", "--role", "admin", RECADO_INSTANCE=str(folder)).status == 0
 
 
+def test_a_folder_of_another_installation_is_refused_with_what_mends_it(recado: Recado, tmp_path: Path) -> None:
+    here = tmp_path / "new"
+    database = f"sqlite:///{here / 'recado.db'}"
+    assert recado("db", "upgrade", RECADO_INSTANCE=str(here)).status == 0
+    there = tmp_path / "elsewhere"
+    elsewhere = {"RECADO_INSTANCE": str(there), "RECADO_DATABASE_URL": database}
+    assert "does not belong" in recado("worker", **elsewhere).refusal
+    (there / "installation").write_text((here / "installation").read_text())
+    assert recado("db", "upgrade", **elsewhere).status == 0
+
+
 def test_json_output_is_one_object_even_where_much_is_logged(
     recado: Recado, imported: str, installed: Services, box: Sandbox
 ) -> None:

@@ -5,6 +5,7 @@ from alembic import op
 import webapp.accounts.models
 import webapp.campaigns.models
 import webapp.contacts.models
+import webapp.core.installation
 import webapp.core.jobs
 import webapp.credits.models
 import webapp.gateway.models
