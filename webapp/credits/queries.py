@@ -68,17 +68,24 @@ def readings(session: Session, since: datetime) -> list[Reading]:
 
 
 def pace(found: list[Reading], since: datetime, now: datetime) -> dict[int, float]:
-    """Credits a day that left each purse. Top-ups do not count; less than a day of readings counts as a day."""
+    """Credits a day that left each purse. Top-ups do not count; less than a day of readings counts as a day.
+
+    Of what left between the reading before `since` and the next one, only the share of the time after `since` counts.
+    """
     if not found:
         return dict.fromkeys(PURSES, 0.0)
     days = max((now - max(found[0][0], since)) / timedelta(days=1), 1.0)
-    return {number: _left(found, number) / days for number in PURSES}
+    return {number: _left(found, number, since) / days for number in PURSES}
 
 
-def _left(found: list[Reading], number: int) -> int:
-    known = [values[number - 1] for _, values in found]
-    amounts = [amount for amount in known if amount is not None]
-    return sum(max(before - after, 0) for before, after in pairwise(amounts))
+def _left(found: list[Reading], number: int, since: datetime) -> float:
+    known = [(at, values[number - 1]) for at, values in found]
+    amounts = [(at, amount) for at, amount in known if amount is not None]
+    total = 0.0
+    for (begin, before), (end, after) in pairwise(amounts):
+        inside = (end - since) / (end - begin) if begin < since < end else float(end > since)
+        total += max(before - after, 0) * inside
+    return total
 
 
 def purses(session: Session, dialect: str, now: datetime | None = None) -> list[PurseState]:
