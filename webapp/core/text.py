@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 _FIELD = re.compile(r"\{\{\s*([^{}|]+?)\s*(?:\|([^{}]*))?\}\}")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # categories Cc, but tab and line end, and Cs
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -32,9 +33,7 @@ def fold_word(text: str) -> str:
 def tidy(text: str) -> str:
     """A text as people typed it, in the form that is sent: composed accents, plain line ends, no blanks at the end."""
     composed = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(
-        c for c in composed if c == "\n" or c == "\t" or unicodedata.category(c) not in ("Cc", "Cs")
-    ).rstrip()
+    return _CONTROL.sub("", composed).rstrip()
 
 
 class Filled(NamedTuple):
