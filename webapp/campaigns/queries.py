@@ -17,6 +17,7 @@ from webapp.gateway import codes
 from webapp.messages import queries as messages
 from webapp.messages.models import Run, RunCount
 from webapp.messages.queries import Counts
+from webapp.messages.rates import Tally, tally
 from webapp.messages.states import REASONS, RowState, RunState
 
 PAGE = 25
@@ -149,38 +150,23 @@ class Report:
     """A launched campaign as its page shows it."""
 
     counts: Counts
-    silent: int  # accepted, at a carrier that never says what the handset did: kept out of the rate
+    tally: Tally  # of the accepted: what could be confirmed, and what could not
     failures: list[Failure]
     by_carrier: list[tuple[str, int, int]]  # carrier, accepted, delivered
-
-    @property
-    def answerable(self) -> int:
-        """Accepted messages whose handset may tell."""
-        return self.counts.accepted - self.silent
-
-    @property
-    def delivered_rate(self) -> float | None:
-        """Delivered among those that could tell; None while nobody could."""
-        return self.counts.delivered / self.answerable if self.answerable > 0 else None
-
-    @property
-    def awaited(self) -> int:
-        """Accepted messages of which more is to be heard."""
-        return self.counts.in_transit - self.silent
 
 
 def report(session: Session, run: Run, now: datetime | None = None) -> Report:
     """Everything of a run that its page shows, from counters."""
     rows = messages.breakdown(session, run.id)
     accepted = [row for row in rows if row.state == RowState.ACCEPTED]
-    silent = sum(row.n for row in accepted if row.status == "0" and codes.is_final(row.status, row.carrier, run.type))
+    found = tally((run.type, row.carrier, row.status, row.n, row.credits) for row in accepted)
     carriers: dict[str, list[int]] = {}
     for row in accepted:
         sums = carriers.setdefault(row.carrier, [0, 0])
         sums[0] += row.n
         sums[1] += row.n if row.status in codes.DELIVERED else 0
     by_carrier = sorted(((name, n, good) for name, (n, good) in carriers.items() if name), key=lambda c: -c[1])
-    return Report(messages.counts(session, run, now), silent, _failures(rows), by_carrier)
+    return Report(messages.counts(session, run, now), found, _failures(rows), by_carrier)
 
 
 def _failures(rows: Sequence[RunCount]) -> list[Failure]:

@@ -1,7 +1,7 @@
 """The database: one engine, two kinds of transaction, on SQLite and PostgreSQL alike.
 
-`reading()` never writes. `writing()` is the one transaction of an edge (view, hook, job, command): it commits at the end,
-and on SQLite takes the write lock at once (a deferred read-then-write meets "database is locked" under load).
+`reading()` never writes. `writing()` is the one transaction of an edge (view, hook, job, command): it commits at the
+end, and on SQLite takes the write lock at once (a deferred read-then-write meets "database is locked" under load).
 """
 
 from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ class Database:
             yield session
 
     def retrying(self, work: Callable[[Session], T], *, durable: bool = True) -> T:
-        """`work` in a transaction of its own, again from the start where the database chose it as a deadlock's victim."""
+        """`work` in a transaction of its own, from the start again where it was chosen as a deadlock's victim."""
         for attempt in range(1, DEADLOCK_TRIES + 1):
             try:
                 with self.writing(durable=durable) as session:

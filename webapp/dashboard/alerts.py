@@ -12,9 +12,9 @@ from webapp.credits.alerts import Alert
 from webapp.credits.service import alerts as credit_alerts
 from webapp.gateway import codes
 from webapp.messages.models import Batch, DayCount, Receipt, Run, WorkerSeen
+from webapp.messages.rates import is_silent
 from webapp.messages.states import BatchState, RunState
 from webapp.optouts import queries as optouts
-from webapp.reports.rates import is_silent
 
 WORKER_QUIET = timedelta(seconds=60)
 SILENCE = timedelta(minutes=30)  # of callbacks, while messages wait for a word

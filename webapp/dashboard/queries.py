@@ -19,10 +19,10 @@ from webapp.gateway import account
 from webapp.inbox import queries as inbox
 from webapp.inbox.models import RawInbound
 from webapp.messages.models import Receipt, Run
+from webapp.messages.rates import Tally
 from webapp.messages.states import RunState
 from webapp.optouts import queries as optouts
 from webapp.reports import filters, summary
-from webapp.reports.rates import Tally
 
 DAYS = (1, 7, 30)
 MOST = 6  # campaigns in a box

@@ -14,8 +14,8 @@ from webapp.inbox.models import Inbound
 from webapp.messages import queries
 from webapp.messages.models import Run
 from webapp.messages.queries import Counts
+from webapp.messages.rates import Tally
 from webapp.messages.states import RowState
-from webapp.reports.rates import Tally
 from webapp.reports.standing import LOOK_ORDER, Standing, look_of, of_reason, of_status
 
 

@@ -12,9 +12,9 @@ from webapp.accounts.models import Person
 from webapp.core.paging import Page, page_of
 from webapp.messages.models import DayCount, Run, RunCount
 from webapp.messages.queries import public_state
+from webapp.messages.rates import Cell, Tally
 from webapp.messages.states import RowState
 from webapp.reports.browsing import campaigns_of
-from webapp.reports.rates import Cell, Tally
 from webapp.reports.standing import LOOK_ORDER, look_of
 
 
