@@ -46,6 +46,12 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
+def wait_for_release() -> None:
+    """What a held child does before its work; it ends where its parent did."""
+    if not sys.stdin.readline():
+        sys.exit(1)
+
+
 def free_address(host: str, port: int) -> str:
     """The numeric address of `host`, after making sure that `port` can be listened on. Raises PortTaken."""
     try:
@@ -99,14 +105,26 @@ class Family:
     output: int | None = None  # file number that children write to; None: where we write
     children: list[Child] = field(default_factory=list)
 
-    def add(self, name: str, arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> Child:
-        """Start one more child with these arguments of `recado`, in our own environment where `environ` names none."""
+    def add(
+        self, name: str, arguments: Sequence[str], environ: Mapping[str, str] | None = None, *, held: bool = False
+    ) -> Child:
+        """Start one more child with these arguments of `recado`, in our own environment where `environ` names none.
+
+        A `held` one gets ready and waits for `release`: what it needs is not there yet.
+        """
         child = Child(
             name, [*arguments, "--parent", str(os.getpid())], dict(os.environ if environ is None else environ)
         )
         self.children.append(child)
-        self._start(child)
+        self._start(child, held=held)
         return child
+
+    def release(self) -> None:
+        """Let go whoever is held."""
+        for child in self.children:
+            if child.process is not None and child.process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError), child.process.stdin as line:
+                    line.write(b"go\n")
 
     def look_after(self, ended: threading.Event) -> None:
         """Start again whoever dies, until `ended` is set."""
@@ -124,13 +142,13 @@ class Family:
         for child in reversed(self.children):
             self._wait(child, max(0.1, deadline - time.monotonic()))
 
-    def _start(self, child: Child) -> None:
+    def _start(self, child: Child, *, held: bool = False) -> None:
         child.started_at = time.monotonic()
         # a group of its own: Ctrl-C reaches us alone, and we end the children in order
         child.process = subprocess.Popen(
-            [sys.executable, "-m", "webapp.cli", *child.arguments],
+            [sys.executable, "-m", "webapp.cli", *child.arguments, *(["--held"] if held else [])],
             env=child.environ,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if held else subprocess.DEVNULL,
             stdout=self.output,
             stderr=self.output,
             process_group=0,

@@ -178,7 +178,7 @@ def test_a_scheduled_campaign_says_when_in_both_zones(browser: FlaskClient, serv
 
 def test_the_list_shows_how_far_a_campaign_is(browser: FlaskClient, services: Services) -> None:
     key = sent(services)
-    assert "Sending 0 of 10" in text_of(browser.get("/campaigns"))
+    assert "Being sent 0 of 10" in text_of(browser.get("/campaigns"))
     assert "every 5s" in browser.get(f"/campaigns/{key}/standing").get_data(as_text=True)
     with services.db.writing() as session:
         session.scalars(select(Run)).one().state = "finished"

@@ -1,6 +1,7 @@
 """What workers do for campaigns: count them exactly, launch them, and take up what a killed worker left."""
 
-from webapp.campaigns import counting, launch
+from webapp.campaigns import counting, launch, queries
+from webapp.contacts import service as contacts
 from webapp.core.db import moment
 from webapp.core.web import Services
 
@@ -9,7 +10,9 @@ SWEEP_SECONDS = 5.0
 
 
 def register(services: Services) -> None:
-    """Name the jobs."""
+    """Name the jobs, and let contacts ask whether a list is needed here."""
+    if queries.launching_from not in contacts.in_use_checks:
+        contacts.in_use_checks.append(queries.launching_from)
     db, settings = services.db, services.settings
     services.jobs.add(COUNT, lambda campaign_id: counting.carry_out(db, settings, int(campaign_id)))
     services.jobs.add(LAUNCH, lambda campaign_id: launch.carry_out(db, settings, int(campaign_id)))

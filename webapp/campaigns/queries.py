@@ -226,3 +226,9 @@ def tell_replies(counter: Callable[[Session, int], int]) -> None:
     """Let the campaign's page show replies; `counter` takes a session and a run's id."""
     global count_replies
     count_replies = counter
+
+
+def launching_from(session: Session, list_id: int) -> str | None:
+    """The name of a campaign that is just being launched from a list; one that was launched needs it no more."""
+    launching = select(Campaign).join(Run, Run.id == Campaign.run_id).where(Run.state == RunState.LAUNCHING)
+    return next((campaign.name for campaign in session.scalars(launching) if list_id in campaign.lists), None)

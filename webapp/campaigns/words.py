@@ -17,10 +17,10 @@ STATES: dict[str, tuple[str, str, str]] = {
     "draft": (N_("Draft"), "cancelled", "pencil"),
     "scheduled": (N_("Scheduled"), "scheduled", "calendar-time"),
     "launching": (N_("Being prepared"), "waiting", "hourglass"),
-    "running": (N_("Sending"), "operator", "send"),
+    "running": (N_("Being sent"), "operator", "send"),
     "paused": (N_("Paused"), "paused", "player-pause"),
-    "finished": (N_("Sent"), "delivered", "circle-check"),
-    "cancelled": (N_("Cancelled"), "cancelled", "ban"),
+    "finished": (N_("All sent"), "delivered", "circle-check"),
+    "cancelled": (N_("Campaign cancelled"), "cancelled", "ban"),
 }
 
 LEAVING = (N_("About to leave"), "scheduled", "clock")  # while it can be undone

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import click
@@ -11,19 +11,28 @@ from webapp import doctor, make_services, migrate, serve
 from webapp.cli.frame import Installation, Refused, pass_installation
 from webapp.core import logs
 from webapp.demo import run
-from webapp.processes import die_with_parent, free_address
+from webapp.processes import die_with_parent, free_address, wait_for_release
 from webapp.sandbox import server
 from webapp.serve import at_port
 
 Command = Callable[..., Any]
 host = click.option("--host", default="127.0.0.1", show_default=True, metavar="H", help="Address to listen on.")
 port = click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
-parent = click.option("--parent", type=int, hidden=True, help="End with this process.")
 
 
-def _tie(parent: int | None) -> None:
-    if parent is not None:
-        die_with_parent(parent)
+def child(command: Command) -> Command:
+    """The options that we give to children of ours, and what they do before anything else."""
+
+    @wraps(command)
+    def tied(*args: Any, parent: int | None, held: bool, **how: Any) -> Any:
+        if parent is not None:
+            die_with_parent(parent)
+        if held:
+            wait_for_release()
+        return command(*args, **how)
+
+    tied = click.option("--parent", type=int, hidden=True, help="End with this process.")(tied)
+    return click.option("--held", is_flag=True, hidden=True, help="Wait for a line on stdin.")(tied)
 
 
 @click.command("serve")
@@ -52,22 +61,20 @@ def demo(host: str, port: int, fresh: bool) -> None:
 @click.command()
 @host
 @port
-@parent
+@child
 @pass_installation
-def web(installation: Installation, host: str, port: int, parent: int | None) -> None:
+def web(installation: Installation, host: str, port: int) -> None:
     """Run the web server alone."""
-    _tie(parent)
     logs.configure()
     serve.web(at_port(installation.settings, port), host, port)
 
 
 @click.command()
 @click.option("--port", default=8000, hidden=True, type=int, help="The web server's port, for the public address.")
-@parent
+@child
 @pass_installation
-def worker(installation: Installation, port: int, parent: int | None) -> None:
+def worker(installation: Installation, port: int) -> None:
     """Run a worker alone: it sends, asks the gateway and does background jobs."""
-    _tie(parent)
     logs.configure()
     serve.worker(at_port(installation.settings, port))
 
@@ -81,7 +88,7 @@ def worker(installation: Installation, port: int, parent: int | None) -> None:
 @click.option("--reply-url", default="", metavar="URL", help="Where replies are told.")
 @click.option("--store", default=":memory:", show_default=True, metavar="FILE", help="Where messages are kept.")
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01), help="How fast life passes.")
-@parent
+@child
 def sandbox(
     host: str,
     port: int,
@@ -91,10 +98,8 @@ def sandbox(
     reply_url: str,
     store: str,
     speed: float,
-    parent: int | None,
 ) -> None:
     """Run the gateway's stand-in alone. Nobody is written to; open its address to see what it was told."""
-    _tie(parent)
     logs.configure()
     free_address(host, port)
 

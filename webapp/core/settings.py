@@ -64,7 +64,7 @@ class Settings:
     @property
     def window(self) -> SendingWindow:
         """The sending window, parsed."""
-        return SendingWindow.parse(self.sending_window)
+        return SendingWindow.parse(self.sending_window, self.timezone)
 
     @property
     def sqlite_path(self) -> Path | None:

@@ -108,7 +108,10 @@ class Past:
         with self.services.db.writing() as session:
             campaign = service.draft(session, campaign.id)
             run = launch.launch(session, settings, campaign, person_id=person, undo_seconds=0)
-            audit.record(session, "campaign.launch", f"campaign {campaign.id}", actor="demo", actor_id=person)
+            audit.record(
+                session, "campaign.launch", f"campaign {campaign.id}", actor="demo", actor_id=person,
+                recipients=run.total, credits=run.forecast,
+            )  # fmt: skip
         launch.carry_out(self.services.db, settings, campaign.id)
         return run
 

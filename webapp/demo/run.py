@@ -48,32 +48,50 @@ def run(host: str, port: int, fresh: bool, say: Say, note: Say) -> None:
     folder = _base() / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        full = folder / "full"
-        if fresh or not full.exists():
+        if fresh or not (folder / "full").exists():
             _wipe(folder)
         gateway_port = _free_port()
         environ = _environ(folder, host, port, gateway_port)
         settings = settings_module.load(environ)
         styles = _begin_assets(settings, note)
-        services = make_services(settings)
+        with (folder / "demo.log").open("wb") as log:
+            family = Family(output=log.fileno())
+            try:
+                passwords = _open(family, folder, environ, settings, host, port, gateway_port, note)
+                with ended_by_signal() as ended:
+                    family.release()
+                    _wait(host, port, ended)
+                    styles.join(max(0.0, ASSETS_SECONDS - (time.monotonic() - began)))
+                    if not ended.is_set():
+                        say(_greeting(host, port, gateway_port, passwords, folder))
+                    family.look_after(ended)
+            finally:
+                family.stop()
+
+
+def _open(
+    family: Family,
+    folder: Path,
+    environ: dict[str, str],
+    settings: Settings,
+    host: str,
+    port: int,
+    gateway_port: int,
+    note: Say,
+) -> dict[str, str]:
+    """Database, people and past; the children get ready meanwhile. Returns the passwords by address."""
+    services = make_services(settings)
+    try:
         passwords = _prepare(services, folder)
+        _start(family, environ, host, port, gateway_port, _token(services))
+        full = folder / "full"
         if not full.exists():
             note("Living through two weeks of a small shop …")
             _fill(services, folder)
             full.touch()
-        token = _token(services)
+    finally:
         services.db.dispose()
-        with (folder / "demo.log").open("wb") as log, ended_by_signal() as ended:
-            family = Family(output=log.fileno())
-            try:
-                _start(family, environ, host, port, gateway_port, token)
-                _wait(host, port, ended)
-                styles.join(max(0.0, ASSETS_SECONDS - (time.monotonic() - began)))
-                if not ended.is_set():
-                    say(_greeting(host, port, gateway_port, passwords, folder))
-                family.look_after(ended)
-            finally:
-                family.stop()
+    return passwords
 
 
 def _base() -> Path:
@@ -166,11 +184,10 @@ def _start(family: Family, environ: dict[str, str], host: str, port: int, gatewa
     callbacks = f"{environ['RECADO_PUBLIC_URL']}/callback/{token}"
     store = Path(environ["RECADO_INSTANCE"]) / "gateway.db"
     gateway = ["sandbox", "--port", str(gateway_port), "--user", USER, "--password", PASSWORD, "--store", str(store)]
-    family.add(
-        "sandbox", [*gateway, "--callback-url", f"{callbacks}/status", "--reply-url", f"{callbacks}/reply"], environ
-    )
-    family.add("web", ["web", "--host", host, "--port", str(port)], environ)
-    family.add("worker", ["worker", "--port", str(port)], environ)
+    gateway += ["--callback-url", f"{callbacks}/status", "--reply-url", f"{callbacks}/reply"]
+    family.add("sandbox", gateway, environ, held=True)
+    family.add("web", ["web", "--host", host, "--port", str(port)], environ, held=True)
+    family.add("worker", ["worker", "--port", str(port)], environ, held=True)
 
 
 def _wait(host: str, port: int, ended: threading.Event) -> None:

@@ -64,7 +64,10 @@ def _today(past: Past, now: datetime) -> None:
     zone = clock.zone(past.services.settings.timezone)
     tomorrow = (now.astimezone(zone) + timedelta(days=1)).replace(hour=10, minute=0, second=0, microsecond=0)
     past.send(story.LAST_WEEK, now - timedelta(days=7, minutes=70))
-    past.send(story.TODAY, now - timedelta(minutes=55))
+    past.send(story.MORNING, now - timedelta(hours=3, minutes=10))
+    for hours in (1, 2, 4, 5, 6):
+        past.at(now - timedelta(hours=hours, minutes=20), partial(past.elsewhere, 4 + hours))
+    past.send(story.TODAY, now - timedelta(minutes=75))
 
     def pause_half_way() -> None:
         started = clock.aware(clock.now()) - 9 * PACE

@@ -63,6 +63,9 @@ PAST = (
             1, time(15, 35)),
 )  # fmt: skip
 
+MORNING = Planned("Retirada disponível", (BIRTHDAYS,), SMS,
+                  "{{como_chamar}}, seu presente esta no balcao da Loja Aurora, das 9h as 19h.",
+                  0, time(0, 0))  # fmt: skip
 LAST_WEEK = Planned("Cupom da semana passada", (NEWSLETTER,), SMS,
                     "{{como_chamar}}, ultimo dia do cupom {{cupom}}: 10% na Loja Aurora. SAIR cancela.",
                     7, time(0, 0))  # fmt: skip

@@ -120,11 +120,13 @@ def read_raw(session: Session, raw: RawInbound) -> Read:
 
 def _read_callback(session: Session, raw: RawInbound, zone: tzinfo) -> Read:
     heard = wire.inbound_from_query(wire.parse_query(raw.body), zone)
-    done, _ = _take_all(session, [heard] if heard else [], Way("callback", raw.received_at, raw.id))
-    if heard is None or done.odd:
+    arrival = take_in(session, heard, Way("callback", raw.received_at, raw.id)) if heard else Arrival(nobody=True)
+    if arrival.nobody:
         raw.problem = "nobody"
         return Read(odd=1)
-    return done
+    if arrival.new or arrival.completed:
+        conversations.bump(session)
+    return Read(arrival.new, arrival.completed)
 
 
 def _read_answer(session: Session, raw: RawInbound, zone: tzinfo) -> Read:
