@@ -1,20 +1,23 @@
 """Replies come in once, whatever way and shape they come in, and none is lost."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from tests.inbox import replies
 from tests.make import ANA, BRUNO
 from webapp.core import clock
 from webapp.core.web import Services
+from webapp.gateway import wire
 from webapp.gateway.account import row as account_row
 from webapp.gateway.errors import LookupFailed, Stopped
-from webapp.inbox import intake
+from webapp.inbox import intake, linking
 from webapp.inbox.models import Conversation, Inbound, InboxVersion, RawInbound
 from webapp.messages.models import Message
 from webapp.optouts import queries as optouts
@@ -317,6 +320,40 @@ def test_one_row_that_nobody_understands_does_not_stop_the_others(services: Serv
     assert (done.new, done.odd) == (2, 2)
     (raw,) = replies.raw_rows(services)
     assert raw.problem == "odd_rows 2"
+
+
+def _fails_on_boom(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = linking.answered
+
+    def fragile(session: Session, heard: wire.Inbound, *rest: Any) -> Message | None:
+        if heard.content == "boom":
+            raise ZeroDivisionError
+        return answered(session, heard, *rest)
+
+    monkeypatch.setattr(linking, "answered", fragile)
+
+
+def test_a_row_that_we_fail_on_is_kept_and_the_others_go_on(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _fails_on_boom(patch)
+        rows = [replies.row(ANA, "boom"), replies.row(BRUNO, "oi")]
+        assert intake.keep_body(services, "mo_new", replies.body(*rows)).new == 1
+    (raw,) = replies.raw_rows(services)
+    assert raw.problem == "odd_rows 1"
+    with services.db.writing() as session:
+        assert intake.read_again(session, session.get_one(RawInbound, raw.id)).new == 1
+    assert {reply.number for reply in replies.all_inbound(services)} == {ANA, BRUNO}
+
+
+def test_a_callback_that_we_fail_on_is_kept_with_its_fault(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        _fails_on_boom(patch)
+        replies.callback(services, ANA, "boom")
+    (raw,) = replies.raw_rows(services)
+    assert raw.problem == "error ZeroDivisionError" and raw.read_at is not None
+    assert replies.all_inbound(services) == []
 
 
 def test_odd_rows_of_the_sweep_are_kept_once(services: Services) -> None:
