@@ -84,7 +84,7 @@ def member(session: Session, selection: Selection, service: ServiceType, contact
     return chunk.members[0] if chunk.members else None
 
 
-def search(session: Session, selection: Selection, service: ServiceType, words: str, size: int = 8) -> list[Person]:
+def search(session: Session, selection: Selection, service: ServiceType, words: str, size: int = 5) -> list[Person]:
     """People of the audience whose name contains the words, or whose number ends in the digits."""
     digits = "".join(c for c in words if c.isdigit())
     query = select(*PERSON_COLUMNS).where(Contact.list_id.in_(selection.lists)).limit(size * 4)
