@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DDL, JSON, ForeignKey, Index, String, event
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.core.db import Base, BigKey
@@ -88,24 +88,3 @@ class Audit(Base):
     action: Mapped[str] = mapped_column(String(60), index=True)  # "login", "campaign.cancel", …
     subject: Mapped[str] = mapped_column(String(120))  # "campaign 7"
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
-
-
-def _append_only() -> None:
-    """The database itself refuses to change or drop a line of the audit trail."""
-    for deed in ("update", "delete"):
-        sqlite = DDL(  # type: ignore[no-untyped-call]
-            f"CREATE TRIGGER audit_no_{deed} BEFORE {deed} ON audit "
-            "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
-        )
-        event.listen(Audit.__table__, "after_create", sqlite.execute_if(dialect="sqlite"))
-    for statement in (
-        "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$",
-        "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit "
-        "FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
-    ):
-        postgres = DDL(statement)  # type: ignore[no-untyped-call]
-        event.listen(Audit.__table__, "after_create", postgres.execute_if(dialect="postgresql"))
-
-
-_append_only()
