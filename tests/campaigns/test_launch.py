@@ -16,6 +16,7 @@ from webapp.campaigns import jobs, launch
 from webapp.campaigns.leases import LATE
 from webapp.campaigns.models import Campaign
 from webapp.campaigns.spool import Spool
+from webapp.contacts import service as contacts
 from webapp.contacts.models import Contact
 from webapp.core import clock
 from webapp.core import settings as settings_module
@@ -325,3 +326,15 @@ class TestRefusals:
         key = ready(services, people(1), "Oi {{cpf}}")
         with pytest.raises(UserError, match=r"no field called \{\{cpf\}\}\. They have: \{\{nome\}\}"):
             click(services, key)
+
+
+def test_a_list_is_not_deleted_while_a_launch_still_reads_it(services: Services) -> None:
+    key = ready(services, people(3))
+    click(services, key)
+    with services.db.reading() as session:
+        list_id = session.get_one(Campaign, key).lists[0]
+    with pytest.raises(UserError, match="needs this list"), services.db.writing() as session:
+        contacts.delete_list(session, list_id)
+    launch.carry_out(services.db, services.settings, key)
+    with services.db.writing() as session:
+        contacts.delete_list(session, list_id)
