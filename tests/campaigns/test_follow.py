@@ -167,6 +167,19 @@ def test_the_page_asks_quickly_while_messages_leave_slowly_while_receipts_come_t
     assert every() is None
 
 
+def test_messages_that_wait_for_the_window_say_until_when_and_are_looked_at_slowly(
+    browser: FlaskClient, services: Services
+) -> None:
+    key = sent(services)
+    opening = (clock.now() + timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+    with services.db.writing() as session:
+        session.scalars(select(Batch)).one().not_before = opening
+    page = browser.get(f"/campaigns/{key}/live")
+    assert "10 messages wait for the sending window where people live." in text_of(page)
+    assert f"The next ones leave at {opening:%d/%m/%Y} 09:00 ." in text_of(page)
+    assert 'hx-trigger="every 15s"' in page.get_data(as_text=True)
+
+
 def test_a_scheduled_campaign_says_when_in_both_zones(browser: FlaskClient, services: Services) -> None:
     at = (clock.now() + timedelta(days=20)).replace(hour=15, minute=0, second=0, microsecond=0)
     key = sent(services, send_at=at, timezone="America/Manaus")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Response, flash, redirect, render_template, request, url_for
-from flask_babel import get_timezone, gettext
+from flask_babel import gettext
 from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -354,8 +354,3 @@ def _when(form: ScheduleForm) -> dict[str, Any]:
     except UserError as error:
         unfinished = form.date.data is None or form.time.data is None
         return {"waits": True} if unfinished else {"error": gettext(error.msgid, **error.values)}
-
-
-def reader_zone() -> str:
-    """The zone of the person who reads the page."""
-    return str(get_timezone())

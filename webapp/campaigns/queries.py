@@ -15,10 +15,10 @@ from webapp.core.i18n import N_
 from webapp.core.paging import Page, page_of
 from webapp.gateway import codes
 from webapp.messages import queries as messages
-from webapp.messages.models import Run, RunCount
+from webapp.messages.models import Batch, Run, RunCount
 from webapp.messages.queries import Counts
 from webapp.messages.rates import Tally, tally
-from webapp.messages.states import REASONS, RowState, RunState
+from webapp.messages.states import REASONS, BatchState, RowState, RunState
 
 PAGE = 25
 # What to do about people who were left out, by the reason.
@@ -167,6 +167,12 @@ def report(session: Session, run: Run, now: datetime | None = None) -> Report:
         sums[1] += row.n if row.status in codes.DELIVERED else 0
     by_carrier = sorted(((name, n, good) for name, (n, good) in carriers.items() if name), key=lambda c: -c[1])
     return Report(messages.counts(session, run, now), found, _failures(rows), by_carrier)
+
+
+def next_opening(session: Session, run_id: int) -> datetime | None:
+    """When the next batch of a run may leave (naive UTC), None where none waits."""
+    waits = select(func.min(Batch.not_before)).where(Batch.run_id == run_id, Batch.state == BatchState.QUEUED)
+    return session.scalar(waits.where(Batch.pending > 0))
 
 
 def _failures(rows: Sequence[RunCount]) -> list[Failure]:

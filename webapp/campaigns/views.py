@@ -94,9 +94,10 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
     report = queries.report(session, run, now)
     state = messages.public_state(run, now)
     undo_until = clock.aware(run.not_before) if _may_undo(campaign, run) else None
-    sending = report.counts.waiting > 0 and state not in ("scheduled", "paused")
-    # A paused or scheduled campaign moves by a person's hand or by the clock: a slow look suffices.
-    every = FAST if sending or undo_until else SLOW if report.counts.moving and not _is_long_over(run) else None
+    busy = report.counts.waiting > report.counts.held or state == "launching"
+    opening = queries.next_opening(session, run.id) if state == "running" and not busy else None
+    # A paused campaign, or one that waits for its time, moves by a person's hand or by the clock: a slow look suffices.
+    every = FAST if busy or undo_until else SLOW if report.counts.moving and not _is_long_over(run) else None
     return {
         "campaign": campaign,
         "run": run,
@@ -106,6 +107,7 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
         "state_words": words.LEAVING if undo_until else words.STATES[state],
         "every": every,
         "undo_until": undo_until,
+        "opening": clock.aware(opening) if opening and opening > now and not undo_until else None,
         "pause": PAUSES.get(run.pause_reason or "") if run.state == RunState.PAUSED else None,
         "when": words.both_zones(clock.aware(run.deliver_at), campaign.timezone) if run.deliver_at else None,
         "replies": queries.count_replies(session, run.id) if queries.count_replies else None,
