@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
+import webapp.serve  # noqa: F401 - knows every part that has a table
 from webapp import migrate
 from webapp.core.db import Base, Database
 from webapp.core.jobs import Tick

@@ -95,6 +95,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox_version")),
     )
     op.create_table(
+        "installation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
+    )
+    op.create_table(
         "key_counter",
         sa.Column("name", sa.String(length=20), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
@@ -708,6 +714,7 @@ def downgrade() -> None:
     op.drop_index("ix_login_attempt_account_at", table_name="login_attempt")
     op.drop_table("login_attempt")
     op.drop_table("key_counter")
+    op.drop_table("installation")
     op.drop_table("inbox_version")
     op.drop_table("gateway_account")
     op.drop_table("dispatch")
