@@ -165,7 +165,8 @@ def test_services_queries_and_models_never_commit() -> None:
 
 
 def test_a_module_fits_on_a_few_screens() -> None:
-    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    written = [path for path in modules() if package(name_of(path)) not in TABLES_ONLY]
+    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in written}
     faults = [f"{path.relative_to(ROOT)} has {lines} lines" for path, lines in sizes.items() if lines > 400]
     assert not faults, "\n".join(faults)
 
