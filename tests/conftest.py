@@ -22,16 +22,7 @@ IN_CI = bool(os.environ.get("CI"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="run the long forms of crash and scale tests")
     parser.addoption("--kills", type=int, default=0, help="how many kills the long crash test makes")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--long"):
-        return
-    for item in items:
-        if "long" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="long form: run with --long"))
 
 
 @pytest.fixture(scope="session")

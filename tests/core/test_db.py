@@ -8,6 +8,7 @@ from sqlalchemy import select, text
 
 import webapp.serve  # noqa: F401 - knows every part that has a table
 from webapp import migrate
+from webapp.core import installation  # noqa: F401 - its table is compared, too
 from webapp.core.db import Base, Database
 from webapp.core.jobs import Tick
 from webapp.core.web import Services

@@ -204,7 +204,8 @@ def test_a_whole_call_refused_for_one_messages_sake_is_halved_until_that_one_sta
 def test_a_late_campaign_asks_a_person_and_what_is_too_late_expires(
     services: Services, box: Sandbox, launch: Launch, gateway: Gateway
 ) -> None:
-    late = launch(2, deliver_at=clock.now() - timedelta(hours=3), deliver_zone="America/Sao_Paulo")
+    past = clock.now() - timedelta(hours=3)
+    late = launch(2, deliver_at=past, not_before=past - timedelta(minutes=10), deliver_zone="America/Sao_Paulo")
     stale = launch(2, numbers=[5521981232001, 5521981232002], valid_until=clock.now() - timedelta(minutes=1))
     with services.db.writing() as session:
         reconcile.sweep(session, services.settings)
@@ -215,3 +216,13 @@ def test_a_late_campaign_asks_a_person_and_what_is_too_late_expires(
     assert state_of(services, stale).expired == 2
     assert sending.send_next(services.db, services.settings, gateway)
     assert state_of(services, late).accepted == 2
+
+
+def test_people_whose_window_opens_later_are_not_late(services: Services, box: Sandbox, launch: Launch) -> None:
+    past, soon = clock.now() - timedelta(hours=3), clock.now() + timedelta(hours=1)
+    rows = [outbox.NewMessage(5511981232000, None, soon)]
+    waiting = launch(rows=rows, deliver_at=past, not_before=past, deliver_zone="America/Sao_Paulo")
+    with services.db.writing() as session:
+        reconcile.sweep(session, services.settings)
+    with services.db.reading() as session:
+        assert session.get_one(Run, waiting.id).state == "running"

@@ -77,7 +77,7 @@ def launch(
     taken = session.execute(
         update(Campaign)
         .where(Campaign.id == campaign.id, Campaign.run_id.is_(None))
-        .values(run_id=run.id, audience_upto=upto, lease_until=moment(session), launch_error=None, updated_at=now)
+        .values(run_id=run.id, audience_upto=upto, lease_until=moment(session), updated_at=now)
     )
     if not taken.rowcount:  # type: ignore[attr-defined]
         raise UserError("This campaign was sent already.")

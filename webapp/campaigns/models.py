@@ -54,7 +54,6 @@ class Campaign(Base):
     ignores_window: Mapped[bool] = mapped_column(default=False)  # an admin's override
     canary: Mapped[bool] = mapped_column(default=False)
     forecast: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # of the last exact count; None = not counted
-    launch_error: Mapped[str | None] = mapped_column(Text)
     audience_upto: Mapped[int | None] = mapped_column(BigInteger)  # contacts above this id came after the launch
     lease_until: Mapped[datetime | None]  # a worker counts or launches it until then
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), unique=True)

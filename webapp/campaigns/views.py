@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, abort, current_app, flash, redirect, render_template, request, send_from_directory, url_for
+from flask import Response, abort, flash, redirect, render_template, request, send_from_directory, url_for
 from flask_babel import format_decimal, gettext, ngettext
 from flask_login import current_user
 
@@ -67,14 +67,12 @@ def show(campaign_id: int) -> str | Response:
     if campaign.run is None:
         step = service.first_open_step(read_session(), campaign, service_type(campaign))
         return redirect(url_for(f"campaigns.{step}", campaign_id=campaign_id), 303)  # type: ignore[return-value]
-    exports = "reports.campaign_export" in current_app.view_functions
     return render_template(
         "campaigns/show.html",
         kind=service_type(campaign),
         lists=service.names_of_lists(read_session(), campaign),
         events=queries.timeline(read_session(), campaign),
         event_words=words.EVENTS,
-        export_url=url_for("reports.campaign_export", campaign_id=campaign_id) if exports else None,
         **_live(campaign, campaign.run),
     )
 

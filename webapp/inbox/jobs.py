@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import structlog
 
+from webapp.campaigns import queries as campaigns
 from webapp.core.web import Services
 from webapp.gateway.errors import GatewayError
-from webapp.inbox import intake, polling
+from webapp.inbox import intake, polling, queries
 
 log = structlog.get_logger(__name__)
 
@@ -16,7 +17,8 @@ FORGET_SECONDS = 3600.0
 
 
 def register(services: Services) -> None:
-    """Register the periodic tasks. The ticker's claim makes each of them one worker's at a time, over all workers."""
+    """Register the periodic tasks, each one worker's at a time, and tell campaigns of replies."""
+    campaigns.tell_replies(queries.count_to)
     every = services.jobs.every
     every("inbox.poll", services.settings.poll_seconds, lambda: poll(services))
     every("inbox.sweep", FAR_SECONDS, lambda: sweep_far(services), lease=1800.0)

@@ -129,17 +129,18 @@ def _insert_new(session: Session, run_id: int, values: list[dict[str, Any]]) -> 
             fresh.setdefault(value["number"], value)
     written = list(fresh.values())
     if written:
+        at = _driver_moment(session, written[0]["at"])  # the same for all of a chunk
         marks = ", ".join("?" if session.get_bind().dialect.name == "sqlite" else "%s" for _ in _WRITTEN)
         session.connection().exec_driver_sql(
             f"INSERT INTO message ({', '.join(_WRITTEN)}) VALUES ({marks})",  # noqa: S608 - names are ours
-            [_driver_row(session, value) for value in written],
+            [(*(value[name] for name in _WRITTEN[:5]), str(value["state"]), value["reason"], at) for value in written],
         )
     return written
 
 
-def _driver_row(session: Session, value: dict[str, Any]) -> tuple[Any, ...]:
-    at = value["at"].strftime("%Y-%m-%d %H:%M:%S.%f") if session.get_bind().dialect.name == "sqlite" else value["at"]
-    return (*(value[name] for name in _WRITTEN[:5]), str(value["state"]), value["reason"], at)
+def _driver_moment(session: Session, at: datetime) -> datetime | str:
+    """A moment as the driver takes it where SQLAlchemy's types do not stand between."""
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f") if session.get_bind().dialect.name == "sqlite" else at
 
 
 def _batches(run: Run, rows: Sequence[NewMessage], start: int, kept: set[int], size: int) -> Iterator[dict[str, Any]]:

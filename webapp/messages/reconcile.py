@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from webapp.core.db import Database, moment
@@ -204,6 +204,15 @@ def leases_that_ran_out(session: Session, settings: Settings) -> int:
     return len(lost)
 
 
+def _due_before(moment: datetime) -> ColumnElement[bool]:
+    """Whether a batch of the run was due then already: one whose window opens only later is not late."""
+    return (
+        select(Batch.id)
+        .where(Batch.run_id == Run.id, Batch.state == BatchState.QUEUED, Batch.not_before < moment)
+        .exists()
+    )
+
+
 def sweep(session: Session, settings: Settings) -> None:
     """What time alone brings about: lost senders, late campaigns, messages no longer valid, runs that are over."""
     leases_that_ran_out(session, settings)
@@ -211,6 +220,7 @@ def sweep(session: Session, settings: Settings) -> None:
     session.execute(
         update(Run)
         .where(Run.state == RunState.RUNNING, Run.served == 0, Run.deliver_at < now - LATE)
+        .where(_due_before(now - LATE))
         .values(state=RunState.PAUSED, pause_reason="late")
     )
     for run_id in session.scalars(

@@ -408,7 +408,6 @@ def upgrade() -> None:
         sa.Column("ignores_window", sa.Boolean(), nullable=False),
         sa.Column("canary", sa.Boolean(), nullable=False),
         sa.Column("forecast", sa.JSON(), nullable=True),
-        sa.Column("launch_error", sa.Text(), nullable=True),
         sa.Column("audience_upto", sa.BigInteger(), nullable=True),
         sa.Column("lease_until", sa.DateTime(), nullable=True),
         sa.Column("run_id", sa.Integer(), nullable=True),
