@@ -73,9 +73,9 @@ def read(args: Mapping[str, str], zone: ZoneInfo, now: datetime) -> MessageFilte
     good = {
         "type": "" if kind is None else str(kind),
         "status": status,
-        "carrier": asked["carrier"][:60],
+        "carrier": asked["carrier"][:60].strip(),
         "campaign": source or ("" if campaign is None else str(campaign)),
-        "number": asked["number"][:40],
+        "number": asked["number"][:40].strip(),
     }
     return MessageFilter(
         since, until, kind, status, good["carrier"], campaign, source, number, digits,
