@@ -1,5 +1,6 @@
 """Campaigns at large: the list, one campaign's page while it goes out, and what people do to it."""
 
+from datetime import timedelta
 from typing import Any
 
 from flask import Response, abort, flash, redirect, render_template, request, send_from_directory, url_for
@@ -23,6 +24,7 @@ from webapp.messages.states import PAUSES, RunState
 __all__ = ["bp", "compose", "review"]  # the steps hang on the same blueprint
 
 FAST, SLOW = 3, 15  # seconds between looks: while messages leave, while receipts come
+NEAR = timedelta(minutes=2)  # a batch that may leave sooner waits for no sending window
 
 
 @bp.get("/campaigns")
@@ -94,6 +96,8 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
     undo_until = clock.aware(run.not_before) if _may_undo(campaign, run) else None
     busy = report.counts.waiting > report.counts.held or state == "launching"
     opening = queries.next_opening(session, run.id) if state == "running" and not busy else None
+    if opening and opening <= now + NEAR:  # the next try or turn, not the opening of a window
+        opening, busy = None, True
     # A paused campaign, or one that waits for its time, moves by a person's hand or by the clock: a slow look suffices.
     every = FAST if busy or undo_until else SLOW if report.counts.moving and not _is_long_over(run) else None
     return {
@@ -105,7 +109,7 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
         "state_words": words.LEAVING if undo_until else words.STATES[state],
         "every": every,
         "undo_until": undo_until,
-        "opening": clock.aware(opening) if opening and opening > now and not undo_until else None,
+        "opening": clock.aware(opening) if opening and not undo_until else None,
         "pause": PAUSES.get(run.pause_reason or "") if run.state == RunState.PAUSED else None,
         "when": words.both_zones(clock.aware(run.deliver_at), campaign.timezone) if run.deliver_at else None,
         "replies": queries.count_replies(session, run.id) if queries.count_replies else None,
