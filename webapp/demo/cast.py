@@ -49,7 +49,7 @@ _PLACES = (
 # What becomes of some customers' messages (`webapp.sandbox.people`), each once in so many customers.
 _FATES = (
     ("-3", 150), ("-5", 180), ("-7", 120), ("-8", 300), ("-9", 220), ("-2", 130), ("7", 160), ("8", 170), ("9", 80),
-    ("0", 100), ("2", 140), ("050", 230), ("070", 290), ("reply", 150), ("stop", 310), ("odd reply", 420),
+    ("0", 100), ("2", 140), ("050", 230), ("070", 290), ("reply", 150), ("stop", 310),
     ("two replies", 370),
 )  # fmt: skip
 _COUPONS = ("AURORA10", "FRETE0", "VOLTA15", "PRIMAVERA")
