@@ -49,6 +49,7 @@ class Installation:
     gateway: str
     environment: dict[str, str]
     log: Path
+    has_sandbox: bool  # the gateway is our own stand-in, with its control calls
 
     def run(self, *arguments: str, given: str = "") -> str:
         """One command to its end; its standard output."""
@@ -87,7 +88,7 @@ def running(folder: Path, **settings: str) -> Iterator[Installation]:
         with log.open("ab") as output:
             children.append(subprocess.Popen([*RECADO, *arguments], env=environment, stdout=output, stderr=output))
 
-    made = Installation(site, given["gateway_url"], environment, log)
+    made = Installation(site, given["gateway_url"], environment, log, "gateway_url" not in settings)
     try:
         if "gateway_url" not in settings:
             callback = f"{site}/callback/{token}"

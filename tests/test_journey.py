@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.installation import PASSWORD, Installation, running, wait_for
+from tests.other_gateway import other_gateway
 from tests.visitor import Page, Visitor
 
 REPLIER = "(11) 91234-2001"  # the sandbox's people whose number ends in 2001 answer
@@ -31,10 +32,21 @@ ELSEWHERE = {
 }
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres), "another gateway"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The installation, once on each database."""
+    """The installation, once on each database, and once with a gateway that is not our sandbox."""
     settings = dict(ELSEWHERE)
+    if request.param == "another gateway" and not ELSEWHERE:
+        with other_gateway() as (url, ledger):
+            login = {"gateway_url": url, "gateway_user": "zoe", "gateway_password": "pão&leite"}
+            with running(tmp_path_factory.mktemp("elsewhere"), **login) as made:
+                yield made
+        campaign = [str(row["number"]) for row in ledger.sent if row["type"] != "answered"]
+        assert sorted(campaign) == ["11912342001", "11997654321", "11998765432"]
+        return
     if request.param == "postgresql":
         settings["database_url"] = request.getfixturevalue("postgres_empty_url")
     with running(tmp_path_factory.mktemp("journey"), **settings) as made:
@@ -134,7 +146,7 @@ def everybody_gets_it_once(place: Installation, marketing: Visitor, campaign: st
     assert (found["total"], found["accepted"], found["unknown"]) == (3, 3, 0)
     page = marketing.get(campaign)
     assert "Volta às aulas" in page.text
-    if not ELSEWHERE:
+    if place.has_sandbox:
         sent = [row for row in place.box("ledger")["messages"] if row["campaign_id"]]
         assert len(sent) == len({row["number"] for row in sent}) == 3
         assert any("Oi Ana Souza, a loja de Santos abre às 9h." in row["content"] for row in sent)
@@ -152,7 +164,7 @@ def read_and_answer(place: Installation, support: Visitor) -> None:
     page = support.send(page, page.form("seen", "text"), text="Que bom! Até amanhã.")
     assert page.status == 200, page.text[:600]
     assert "Que bom! Até amanhã." in page.text
-    if not ELSEWHERE:
+    if place.has_sandbox:
         wait_for(
             lambda: any(row["content"] == "Que bom! Até amanhã." for row in place.box("ledger")["messages"]),
             30,
