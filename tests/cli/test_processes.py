@@ -81,7 +81,7 @@ def test_no_process_outlives_serve(environ: dict[str, str], number: signal.Signa
         if number != signal.SIGKILL:
             assert serve.wait(10) == 0
         assert time.monotonic() - began < 30
-        assert is_free(port)
+        wait_for(lambda: is_free(port), 5, "the port")
 
 
 def test_serve_starts_again_what_dies(environ: dict[str, str]) -> None:
@@ -143,4 +143,4 @@ time.sleep(600)
         wait_for(lambda: not is_free(port), 60, "the sandbox")
         parent.kill()
         wait_for(lambda: gone([child]), 5, "the end")
-        assert is_free(port)
+        wait_for(lambda: is_free(port), 5, "the port")
