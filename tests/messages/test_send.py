@@ -10,7 +10,7 @@ from webapp.core.web import Services
 from webapp.gateway import account
 from webapp.gateway.client import Gateway
 from webapp.messages import outbox, queries, reconcile, sending
-from webapp.messages.models import Batch, Message, Run
+from webapp.messages.models import Batch, Dispatch, Message, Run
 from webapp.optouts import service as optouts
 from webapp.sandbox.server import Sandbox
 
@@ -148,3 +148,31 @@ def test_a_reply_leaves_first_and_learns_its_id_at_once(
     with services.db.reading() as session:
         sent = session.get_one(Message, reply.id)
         assert (sent.state, sent.gateway_id) == ("accepted", str(box.ledger()[0]["id"]))
+
+
+def test_a_gateway_that_is_down_is_waited_for_and_nothing_is_lost(
+    services: Services, box: Sandbox, launch: Launch, drain: Callable[[], int]
+) -> None:
+    run = launch(150)
+    nowhere = Gateway("http://127.0.0.1:1/webservice-rest/", "ana", "segredo", timeout=2)
+    assert sending.send_next(services.db, services.settings, nowhere)
+    assert not sending.send_next(services.db, services.settings, nowhere)  # everybody rests before the next try
+    with services.db.writing() as session:
+        batches = session.scalars(select(Batch)).all()
+        assert [(batch.state, batch.attempts) for batch in batches] == [("queued", 0)] * 2
+        session.get_one(Dispatch, 1).free_at = None
+    drain()
+    assert counts(services, run).accepted == 150
+    assert len(set(written_to(box))) == 150
+
+
+def test_a_slow_gateway_is_left_after_the_timeout_and_asked_later(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway
+) -> None:
+    box.fault("slow", "send-multiple", times=1, seconds=30)
+    run = launch(20)
+    sending.send_next(services.db, services.settings, gateway)
+    assert counts(services, run).unknown == 20
+    assert reconcile.look_at_next(services.db, services.settings, gateway)
+    assert counts(services, run).accepted == 20
+    assert len(written_to(box)) == 20
