@@ -56,10 +56,14 @@ def test_what_is_no_number_is_said_to_be_none(text: str) -> None:
 
 
 NAMES = ["period", "from", "to", "type", "status", "carrier", "campaign", "number", "after"]
+VALUES = ["7", "30", "all", "dates", "2026-01-02", "12", "delivered", "-5", "outside", "11 98765-4321", "4321", "Vivo"]
 
 
+@example({"period": "0", "campaign": "0"})
+@example({"period": "7", "campaign": "12"})
+@example({"campaign": "9" * 30})
 @example({"number": "0" * 39 + " 0"})  # cut in the middle of its blank
-@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=50)))
+@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=50) | st.sampled_from(VALUES)))
 def test_any_address_is_a_view(args: dict[str, str]) -> None:
     wanted = filters.read(args, SAO_PAULO, NOW)
     again = filters.read(wanted.form, SAO_PAULO, NOW)

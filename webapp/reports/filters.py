@@ -1,5 +1,6 @@
 """What the delivery browser was asked for: a period and more, from the address and back into it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -22,6 +23,7 @@ PERIODS = {
 DEFAULT_PERIOD = "7"
 LOOK_BACK = timedelta(days=31)  # as far as the gateway can be asked about
 SOURCES = {"replies": N_("Answers from the inbox"), "tests": N_("Test messages"), "outside": N_("Other systems")}
+LONGEST = {"carrier": 60, "number": 40}  # characters of a field that are looked at
 LEAST_DIGITS = 3  # fewer would match a thousandth of everybody
 
 
@@ -63,19 +65,20 @@ class MessageFilter:
 
 def read(args: Mapping[str, str], zone: ZoneInfo, now: datetime) -> MessageFilter:
     """The view an address asks for; what makes no sense in it is left out. `zone` is the reader's."""
-    asked = {name: args.get(name, "").strip() for name in ("type", "status", "carrier", "campaign", "number")}
-    since, until, period = _period(args, zone, now)
+    names = ("type", "status", "carrier", "campaign", "number")
+    asked = {name: args.get(name, "").strip()[: LONGEST.get(name, 20)].strip() for name in names}
     kind = int(asked["type"]) if asked["type"] in {str(n) for n in range(9)} else None
     status = asked["status"] if asked["status"] in GROUPS or asked["status"] in codes.STATUSES else ""
-    campaign = int(asked["campaign"]) if asked["campaign"].isascii() and asked["campaign"].isdecimal() else None
+    campaign = int(asked["campaign"]) if re.fullmatch(r"[0-9]{1,9}", asked["campaign"]) else None
+    since, until, period = _period(args, zone, now, campaign is not None)
     source = asked["campaign"] if asked["campaign"] in SOURCES else ""
     number, digits = _number(asked["number"])
     good = {
         "type": "" if kind is None else str(kind),
         "status": status,
-        "carrier": asked["carrier"][:60].strip(),
+        "carrier": asked["carrier"],
         "campaign": source or ("" if campaign is None else str(campaign)),
-        "number": asked["number"][:40].strip(),
+        "number": asked["number"],
     }
     return MessageFilter(
         since, until, kind, status, good["carrier"], campaign, source, number, digits,
@@ -111,13 +114,15 @@ def days(args: Mapping[str, str], today: date, default: str = DEFAULT_PERIOD) ->
 
 
 def _period(
-    args: Mapping[str, str], zone: ZoneInfo, now: datetime
+    args: Mapping[str, str], zone: ZoneInfo, now: datetime, of_campaign: bool
 ) -> tuple[datetime | None, datetime | None, tuple[tuple[str, str], ...]]:
-    """Since, until, and what of it belongs into the address."""
-    unasked = not any(args.get(name) for name in ("period", "from", "to"))
-    if unasked and args.get("campaign", "").isdecimal():
-        args = {"period": "all"}  # a link to a campaign's messages means all of them
+    """Since, until, and what of it belongs into the address. A link to a campaign's messages means all of them."""
+    chosen = args.get("period") in PERIODS or _day(args.get("from")) or _day(args.get("to"))
+    if of_campaign and not chosen:
+        args = {"period": "all"}
     first, last, asked = days(args, clock.aware(now).astimezone(zone).date())
+    if of_campaign and not asked:
+        asked = (("period", DEFAULT_PERIOD),)
     return midnight(first, zone), midnight(last + timedelta(days=1) if last else None, zone), asked
 
 
