@@ -91,6 +91,7 @@ def test_every_row_is_in_exactly_one_count(services: Services) -> None:
         assert brought.repaired["ninth_digit"] == 1
         wrong = session.scalars(select(ImportFault).order_by(ImportFault.line)).all()
         assert [(fault.line, fault.value, fault.reason) for fault in wrong] == [
+            (5, "+55 11 98765-4321", "duplicate"),
             (9, "5", "short"),
             (10, "5.51E+12", "scientific"),
         ]

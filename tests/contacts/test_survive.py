@@ -57,7 +57,7 @@ def expect_all(services: Services) -> None:
     assert done.created == 669
     with services.db.reading() as session:
         assert session.scalar(select(func.count()).select_from(Contact)) == 670
-        assert session.scalar(select(func.count()).select_from(ImportFault)) == 10
+        assert session.scalar(select(func.count()).select_from(ImportFault)) == 10 + 20
     assert steps.size_of(services) == 670
 
 

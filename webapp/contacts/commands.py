@@ -76,7 +76,7 @@ def _give_up(db: Database, folder: Path, import_id: int) -> None:
 def _report(session: Session, folder: Path, found: Import, locale: str) -> dict[str, Any]:
     assert found.list_id is not None
     errors = folder / "exports" / f"import-{found.id}-errors.csv"
-    if found.rejected:
+    if found.rejected or found.duplicates:
         errors.parent.mkdir(parents=True, exist_ok=True)
         with errors.open("w", encoding="utf-8", newline="") as file:
             file.writelines(fault_lines(session, found, locale))
@@ -87,12 +87,12 @@ def _report(session: Session, folder: Path, found: Import, locale: str) -> dict[
         "duplicates": found.duplicates,
         "rejected": found.rejected,
         "suppressed": found.suppressed,
-        "errors_file": str(errors) if found.rejected else None,
+        "errors_file": str(errors) if found.rejected or found.duplicates else None,
     }
 
 
 def fault_lines(session: Session, found: Import, locale: str) -> Iterator[str]:
-    """The wrong rows of an import as CSV: line, column, value, reason, cure, then the row as it stood."""
+    """The rows that brought nobody in (wrong, or repeating a number) as CSV: line, column, value, reason, cure, row."""
     labels = [column["label"] for column in found.mapping.get("columns", [])][:40]
     words = [translate(word, locale) for word in _HEADER]
     return exporting.csv_lines([*words, *labels], _fault_rows(session, found.id, locale))

@@ -39,12 +39,12 @@ class Fault(NamedTuple):
 
 @dataclass(slots=True)
 class Chunk:
-    """What some rows came to: rows = people + duplicates + faults."""
+    """What some rows came to: rows = people + repeats + faults."""
 
     rows: int = 0
     people: list[Person] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    duplicates: int = 0
+    repeats: list[Fault] = field(default_factory=list)  # rows whose number stood further up in the file
     landlines: int = 0
     repairs: Counter[str] = field(default_factory=Counter)
     repaired: int = 0  # rows with a repair worth mentioning
@@ -104,7 +104,7 @@ class Digester:
             return
         number, kind, repairs = found
         if number in self._seen:
-            chunk.duplicates += 1
+            chunk.repeats.append(_fault(line, self._number_label, text, "duplicate", cells))
             return
         self._seen.add(number)
         if kind == "landline":

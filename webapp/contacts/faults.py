@@ -14,6 +14,10 @@ ROW = {
         N_("the row has more values than the table has columns"),
         N_("A value probably contains the separator: put it in quotation marks."),
     ),
+    "duplicate": (
+        N_("the number stands further up in the file already"),
+        N_("Nothing to do: the first row counts, and the person is written to once."),
+    ),
     "cell_too_long": (N_("a value is longer than 1,000 characters"), N_("Shorten it or leave the column out.")),
 }
 

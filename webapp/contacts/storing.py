@@ -109,7 +109,7 @@ def _keep_before(session: Session, list_id: int, numbers: list[int], import_id: 
 
 
 def add_faults(session: Session, import_id: int, faults: Sequence[Fault]) -> None:
-    """Keep the rows that could not be used."""
+    """Keep the rows that could not be used, and those that repeat a number."""
     if faults:
         session.execute(insert(ImportFault), [{"import_id": import_id, **fault._asdict()} for fault in faults])
 

@@ -190,7 +190,7 @@ def _check(db: Database, folder: Path, found: Import) -> None:
         with db.reading() as session:
             out = len(optouts.opted_out(session, [person.number for person in chunk.people]))
         totals.update(
-            rows=chunk.rows, imported=len(chunk.people) - out, duplicates=chunk.duplicates, repaired=chunk.repaired
+            rows=chunk.rows, imported=len(chunk.people) - out, duplicates=len(chunk.repeats), repaired=chunk.repaired
         )
         totals.update(rejected=len(chunk.faults), suppressed=out, landlines=chunk.landlines)
         repairs.update(chunk.repairs)
@@ -230,7 +230,7 @@ def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int, 
     out = optouts.opted_out(session, [person.number for person in chunk.people])
     # A list that holds only people of this import cannot hold one more of them: its numbers are taken once each.
     stored = storing.upsert(session, found.list_id, chunk.people, clock.now(), import_id=found.id, all_new=size == mine)
-    storing.add_faults(session, found.id, chunk.faults)
+    storing.add_faults(session, found.id, sorted([*chunk.faults, *chunk.repeats]))
     repairs = Counter(session.scalars(select(Import.repaired).where(Import.id == found.id)).one() or {})
     repairs.update(chunk.repairs)
     repairs["rows"] += chunk.repaired
@@ -240,7 +240,7 @@ def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int, 
         .values(
             imported=Import.imported + len(chunk.people) - len(out),
             created=Import.created + stored.created - len(out - stored.known),
-            duplicates=Import.duplicates + chunk.duplicates,
+            duplicates=Import.duplicates + len(chunk.repeats),
             rejected=Import.rejected + len(chunk.faults),
             suppressed=Import.suppressed + len(out),
             landlines=Import.landlines + chunk.landlines,
