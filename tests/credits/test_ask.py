@@ -78,6 +78,18 @@ def test_a_refused_login_stops_sending_and_an_answer_lifts_it(services: Services
     assert stopped(services) is None
 
 
+@pytest.mark.parametrize(("code", "by_itself"), [("010", None), ("unreadable", None), ("090", "090"), ("091", "091")])
+def test_a_blocked_account_that_answers_balance_stays_stopped_until_a_person_asks(
+    services: Services, box: Sandbox, code: str, by_itself: str | None
+) -> None:
+    with services.db.writing() as session:
+        account.stop(session, code)
+    assert ask_quietly(services)
+    assert stopped(services) == by_itself
+    commands.sync_balance(services)
+    assert stopped(services) is None
+
+
 def test_the_button_shows_what_came(services: Services, signed_in: SignIn) -> None:
     browser = signed_in("marketing", locale="en")
     assert "has not told its balance yet" in browser.get("/credits").text

@@ -8,8 +8,12 @@ from webapp.gateway.errors import GatewayError, Stopped
 from webapp.gateway.wire import Balance
 
 
-def ask(services: Services) -> Balance:
-    """Ask once, now, and keep the answer. An answer also lifts a stop: the gateway speaks to this account again.
+MENDED_BY_AN_ANSWER = frozenset({"010", "unreadable"})  # a blocked account may well answer `balance`
+
+
+def ask(services: Services, *, by_hand: bool = True) -> Balance:
+    """Ask once, now, and keep the answer. An answer also lifts a stop: any where a person asked, by itself only those
+    that it proves to be over.
 
     Raises UserError while no account is set up, GatewayError where the gateway gives no balance; a refusal of the
     account itself is noted, so that everybody sees why nothing leaves.
@@ -30,7 +34,8 @@ def ask(services: Services) -> Balance:
         gateway.close()
     with services.db.writing() as session:
         service.record(session, balance)
-        if account.row(session).stopped_code:
+        code = account.row(session).stopped_code
+        if code and (by_hand or code in MENDED_BY_AN_ANSWER):
             account.clear_stop(session)
     return balance
 
@@ -38,7 +43,7 @@ def ask(services: Services) -> Balance:
 def ask_quietly(services: Services) -> bool:
     """Ask from a job: what cannot be had now is asked again at the next turn. True where there was an answer."""
     try:
-        ask(services)
+        ask(services, by_hand=False)
     except (GatewayError, UserError):
         return False
     return True
