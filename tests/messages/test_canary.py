@@ -7,17 +7,18 @@ from tests.messages.conftest import FIRST, Launch
 from tests.messages.test_receive_receipts import assert_counters_exact, told
 from webapp.core import clock
 from webapp.core.web import Services
-from webapp.messages import outbox, queries, receipts, reconcile
+from webapp.messages import outbox, queries, receipts
 from webapp.messages.models import Run
 from webapp.messages.reference import encode
+from webapp.messages.sweep import sweep
 from webapp.optouts import service as optouts
 from webapp.sandbox.people import number_for
 from webapp.sandbox.server import Sandbox
 
 
-def sweep(services: Services) -> None:
+def pass_time(services: Services) -> None:
     with services.db.writing() as session:
-        reconcile.sweep(session, services.settings)
+        sweep(session, services.settings)
 
 
 def hear(services: Services, run: Run, status: str, people: int) -> None:
@@ -39,11 +40,11 @@ def test_the_first_hundred_go_ahead_and_the_rest_follows_when_all_is_well(
     run = launch(250, canary=True)
     drain()
     assert standing(services, run)[2].accepted == 100
-    sweep(services)
+    pass_time(services)
     drain()
     assert standing(services, run)[2].accepted == 100  # the operators have said nothing yet
     hear(services, run, "0", 80)
-    sweep(services)
+    pass_time(services)
     drain()
     assert standing(services, run)[2].accepted == 250
 
@@ -53,10 +54,10 @@ def test_silent_operators_hold_it_up_for_ten_minutes_only(
 ) -> None:
     run = launch(150, canary=True)
     drain()
-    sweep(services)
+    pass_time(services)
     with services.db.writing() as session:
         session.get_one(Run, run.id).canary_done_at = clock.now() - timedelta(minutes=11)
-    sweep(services)
+    pass_time(services)
     drain()
     assert standing(services, run)[2].accepted == 150
 
@@ -68,7 +69,7 @@ def test_a_canary_of_blocked_numbers_pauses_and_resuming_sends_the_rest(
     drain()
     hear(services, run, "-5", 11)
     hear(services, run, "0", 100)
-    sweep(services)
+    pass_time(services)
     assert standing(services, run)[:2] == ("paused", "canary_blocked")
     with services.db.writing() as session:
         assert outbox.resume(session, session.get_one(Run, run.id))
@@ -83,7 +84,7 @@ def test_a_canary_whose_people_opt_out_pauses(services: Services, launch: Launch
         for place in range(3):
             optouts.add(session, FIRST + place, origin="reply", reason="SAIR")
     hear(services, run, "1", 100)
-    sweep(services)
+    pass_time(services)
     assert standing(services, run)[:2] == ("paused", "canary_optouts")
 
 

@@ -12,8 +12,11 @@ from tests.messages.test_receive_receipts import assert_counters_exact
 from webapp.core import clock
 from webapp.core.web import Services
 from webapp.gateway.client import Gateway
+from webapp.gateway.errors import Refused
 from webapp.messages import outbox, queries, reconcile, sending
+from webapp.messages.claim import claim
 from webapp.messages.models import Batch, Run
+from webapp.messages.sweep import leases_that_ran_out, sweep
 from webapp.sandbox.server import Sandbox
 
 Resolve = Callable[[], None]
@@ -29,7 +32,7 @@ def resolve(services: Services, gateway: Gateway) -> Resolve:
             with services.db.writing() as session:
                 unknown = session.scalars(select(Batch).where(Batch.state == "unknown")).all()
                 for batch in unknown:
-                    batch.settle_at = clock.now() - timedelta(seconds=1)
+                    batch.settle_at = batch.look_at = clock.now() - timedelta(seconds=1)
             moved = False
             while reconcile.look_at_next(services.db, services.settings, gateway):
                 moved = True
@@ -98,7 +101,7 @@ def test_a_look_up_that_lacks_what_we_know_proves_nothing(
     for _ in range(4):
         with services.db.writing() as session:
             for batch in session.scalars(select(Batch).where(Batch.state == "unknown")):
-                batch.settle_at = clock.now() - timedelta(seconds=1)
+                batch.settle_at = batch.look_at = clock.now() - timedelta(seconds=1)
         assert reconcile.look_at_next(services.db, services.settings, gateway)
         assert not sending.send_next(services.db, services.settings, gateway)
     with services.db.reading() as session:
@@ -129,8 +132,7 @@ def test_a_batch_unknown_for_a_day_waits_for_a_person(
     sending.send_next(services.db, services.settings, gateway)
     with services.db.writing() as session:
         batch = session.scalars(select(Batch)).one()
-        batch.unknown_since = clock.now() - timedelta(days=2)
-        batch.settle_at = clock.now() - timedelta(seconds=1)
+        batch.unknown_since = batch.settle_at = batch.look_at = clock.now() - timedelta(days=2)
     assert reconcile.look_at_next(services.db, services.settings, gateway)
     with services.db.writing() as session:
         batch = session.scalars(select(Batch)).one()
@@ -158,8 +160,6 @@ def test_cancelling_while_a_batch_is_unknown_ends_with_the_truth(
 def test_a_dead_senders_batch_is_looked_up_and_never_simply_sent_again(
     services: Services, box: Sandbox, launch: Launch, gateway: Gateway, resolve: Resolve
 ) -> None:
-    from webapp.messages.claim import claim
-
     run = launch(10)
     with services.db.writing() as session:
         claimed = claim(session, services.settings)
@@ -170,7 +170,7 @@ def test_a_dead_senders_batch_is_looked_up_and_never_simply_sent_again(
     with services.db.writing() as session:
         for batch in session.scalars(select(Batch)):
             batch.lease_until = clock.now() - timedelta(seconds=1)
-        assert reconcile.leases_that_ran_out(session, services.settings) == 1
+        assert leases_that_ran_out(session, services.settings, clock.now()) == 1
     resolve()
     assert state_of(services, run).accepted == 10
     assert_each_once(box, 10)
@@ -184,8 +184,6 @@ def test_a_whole_call_refused_for_one_messages_sake_is_halved_until_that_one_sta
     gateway: Gateway,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from webapp.gateway.errors import Refused
-
     real = gateway.send_multiple
 
     def picky(outs, **options):  # type: ignore[no-untyped-def]
@@ -208,7 +206,7 @@ def test_a_late_campaign_asks_a_person_and_what_is_too_late_expires(
     late = launch(2, deliver_at=past, not_before=past - timedelta(minutes=10), deliver_zone="America/Sao_Paulo")
     stale = launch(2, numbers=[5521981232001, 5521981232002], valid_until=clock.now() - timedelta(minutes=1))
     with services.db.writing() as session:
-        reconcile.sweep(session, services.settings)
+        sweep(session, services.settings)
     with services.db.writing() as session:
         paused = session.get_one(Run, late.id)
         assert (paused.state, paused.pause_reason) == ("paused", "late")
@@ -223,6 +221,6 @@ def test_people_whose_window_opens_later_are_not_late(services: Services, box: S
     rows = [outbox.NewMessage(5511981232000, None, soon)]
     waiting = launch(rows=rows, deliver_at=past, not_before=past, deliver_zone="America/Sao_Paulo")
     with services.db.writing() as session:
-        reconcile.sweep(session, services.settings)
+        sweep(session, services.settings)
     with services.db.reading() as session:
         assert session.get_one(Run, waiting.id).state == "running"

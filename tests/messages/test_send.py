@@ -66,7 +66,7 @@ def test_what_the_gateway_never_heard_of_is_sent_again_after_two_looks(
     while counts(services, run).unknown:
         with services.db.writing() as session:
             for batch in session.scalars(select(Batch)):
-                batch.settle_at = batch.unknown_since
+                batch.settle_at = batch.look_at = batch.unknown_since
         looks += reconcile.look_at_next(services.db, services.settings, gateway)
     assert looks == 2
     drain()

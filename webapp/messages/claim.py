@@ -10,12 +10,14 @@ from sqlalchemy.orm import Session
 from webapp.core.db import moment
 from webapp.core.settings import Settings
 from webapp.gateway.models import Account
-from webapp.messages.models import Batch, Dispatch, Run
+from webapp.messages import liveness, outbox
+from webapp.messages.models import Batch, Dispatch, Run, WorkerSeen
 from webapp.messages.states import BatchState, RunState
 
 LEASE_MARGIN = 5.0  # seconds that a lease lasts beyond the longest call
 SOON = timedelta(minutes=1)  # a schedule that near, or past, does not travel
 LONGEST_REST = 60.0  # seconds between tries while the gateway is out of reach
+RATE_SECONDS = 10.0  # a batch holds at most what the rate lets out in that time
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,22 @@ def _due(now: datetime):  # type: ignore[no-untyped-def]
     )
 
 
-def claim(session: Session, settings: Settings) -> Claimed | None:
+def batch_size(settings: Settings) -> int:
+    """How many messages leave in one call at most: the setting, or what the rate lets out in ten seconds."""
+    by_rate = max(int(settings.rate * RATE_SECONDS), 1) if settings.rate else settings.batch_size
+    return min(settings.batch_size, by_rate)
+
+
+def longest_lease(settings: Settings) -> timedelta:
+    """How long a batch is one worker's, for one attempt."""
+    return timedelta(seconds=settings.gateway_timeout + LEASE_MARGIN)
+
+
+def claim(session: Session, settings: Settings, worker: str | None = None) -> Claimed | None:
     """Take the next due batch: by priority, then run by run in turn. None where nothing may leave now.
 
     Commit before the call: from then on the batch is nobody else's, and a lease that runs out makes it *unknown*.
+    `worker` is who asks; one whose pulse is not fresh gets nothing, for the others count it as dead.
     """
     dispatch = _locked_dispatch(session)
     now = moment(session)
@@ -65,29 +79,45 @@ def claim(session: Session, settings: Settings) -> Claimed | None:
         return None
     if dispatch.free_at is not None and dispatch.free_at > now:
         return None
-    leaving = session.scalar(select(func.count()).where(Batch.state == BatchState.SENDING).select_from(Batch))
-    if (leaving or 0) >= settings.concurrency:
+    if worker is not None and not liveness.is_alive(session, worker, now):
+        return None
+    if _leaving(session, now) >= settings.concurrency:
         return None
     found = session.execute(
         _due(now).order_by(Run.priority, Run.served, Batch.not_before, Batch.first_key).limit(1)
     ).scalar_one_or_none()
     if found is None:
         return None
-    return _take(session, settings, dispatch, found, now)
+    return _take(session, settings, dispatch, found, worker, now)
 
 
-def _take(session: Session, settings: Settings, dispatch: Dispatch, batch_id: int, now: datetime) -> Claimed | None:
+def _leaving(session: Session, now: datetime) -> int:
+    """Calls under way, over all workers. Those of a worker that was killed ended with it, whatever their lease says."""
+    count = (
+        select(func.count())
+        .select_from(Batch)
+        .outerjoin(WorkerSeen, WorkerSeen.id == Batch.worker)
+        .where(Batch.state == BatchState.SENDING, Batch.worker.is_(None) | liveness.alive(now))
+    )
+    return session.scalar(count) or 0
+
+
+def _take(
+    session: Session, settings: Settings, dispatch: Dispatch, batch_id: int, worker: str | None, now: datetime
+) -> Claimed | None:
+    outbox.cut(session, batch_id, batch_size(settings))  # the settings may have become smaller since the launch
     run = session.scalars(select(Run).join(Batch, Batch.run_id == Run.id).where(Batch.id == batch_id)).one()
     scheduled = run.deliver_at is not None and run.deliver_at - now > SOON
-    lease = now + timedelta(seconds=settings.gateway_timeout + LEASE_MARGIN)
+    lease = now + longest_lease(settings)
     taken = session.execute(
         update(Batch)
         .where(Batch.id == batch_id, Batch.state == BatchState.QUEUED)
         .values(
-            state=BatchState.SENDING, lease_until=lease, attempts=Batch.attempts + 1, scheduled=scheduled, problem=None
+            state=BatchState.SENDING, lease_until=lease, worker=worker, attempts=Batch.attempts + 1,
+            scheduled=scheduled, problem=None,
         )
         .returning(Batch.attempts, Batch.first_key, Batch.last_key, Batch.pending)
-    ).one_or_none()
+    ).one_or_none()  # fmt: skip
     if taken is None:
         return None
     attempt, first_key, last_key, pending = taken

@@ -70,8 +70,10 @@ class Batch(Base):
     state: Mapped[str] = mapped_column(String(8))  # states.BatchState
     not_before: Mapped[datetime]  # the window's opening, the schedule, or a wait before trying again
     lease_until: Mapped[datetime | None]  # while sending
+    worker: Mapped[str | None] = mapped_column(String(80))  # who sends it, or did last
     attempts: Mapped[int] = mapped_column(default=0)
     settle_at: Mapped[datetime | None]  # while unknown: no look-up's "never heard of it" counts before
+    look_at: Mapped[datetime | None]  # while unknown: when the gateway is asked next; what it knows counts at once
     unknown_since: Mapped[datetime | None]
     looks: Mapped[int] = mapped_column(default=0)  # look-ups that counted and found nothing more
     scheduled: Mapped[bool] = mapped_column(default=False)  # this attempt travelled with a schedule

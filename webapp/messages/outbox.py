@@ -14,7 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
-from webapp.messages import counters
+from webapp.core.db import moment
+from webapp.messages import counters, late
 from webapp.messages.models import Batch, KeyCounter, Message, Run
 from webapp.messages.reference import new_token
 from webapp.messages.states import OPEN_BATCHES, BatchState, RowState, RunState, is_over
@@ -182,6 +183,7 @@ def finish_launch(session: Session, run: Run) -> None:
     if run.state == RunState.LAUNCHING:
         run.state = RunState.RUNNING
         session.flush()
+        late.ask_about(session, moment(session), Run.id == run.id)  # we may have been down in the middle of it
     if run.state == RunState.CANCELLED:
         close_rows(session, RowState.CANCELLED, None, Batch.run_id == run.id)
     finish_if_done(session, run.id)
@@ -220,9 +222,9 @@ def pause(session: Session, run: Run, reason: str = "person") -> bool:
 
 
 def resume(session: Session, run: Run) -> bool:
-    """Go on. What was late goes out now instead of at the time that has passed."""
+    """Go on. What was to leave at a time that has passed goes out now."""
     values: dict[str, Any] = {"state": RunState.RUNNING, "pause_reason": None, "refused_in_row": 0}
-    if run.pause_reason == "late":
+    if run.deliver_at is not None and run.deliver_at <= clock.now():
         values["deliver_at"] = None
     if (run.pause_reason or "").startswith(CANARY):  # a person looked at it and goes on
         release_canary(session, run.id)
@@ -294,6 +296,32 @@ def close_rows(
     for run_id in {batch.run_id for batch in batches}:
         finish_if_done(session, run_id)
     return moved
+
+
+def cut(session: Session, batch_id: int, keep: int) -> None:
+    """Leave a queued batch its first `keep` pending rows; the others become a batch of their own behind it."""
+    batch = session.scalar(select(Batch).where(Batch.id == batch_id).with_for_update())
+    if batch is None or batch.state != BatchState.QUEUED or batch.pending <= keep:
+        return
+    beyond = session.scalar(
+        select(Message.id)
+        .where(Message.id.between(batch.first_key, batch.last_key), Message.run_id == batch.run_id)
+        .where(Message.state == RowState.PENDING)
+        .order_by(Message.id)
+        .offset(keep)
+        .limit(1)
+    )
+    if beyond is None:
+        return
+    session.add(
+        Batch(
+            run_id=batch.run_id, first_key=beyond, last_key=batch.last_key, pending=batch.pending - keep,
+            state=BatchState.QUEUED, not_before=batch.not_before, attempts=batch.attempts, looks=0,
+            scheduled=False, problem=batch.problem,
+        )
+    )  # fmt: skip
+    batch.last_key, batch.pending = beyond - 1, keep
+    session.flush()
 
 
 def finish_if_done(session: Session, run_id: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -16,7 +16,7 @@ from webapp.gateway import account, codes
 from webapp.gateway.codes import Verdict
 from webapp.gateway.errors import Busy, GatewayError, NotSent, OurMistake, OutcomeUnknown, Refused, Stopped
 from webapp.gateway.wire import ItemAnswer
-from webapp.messages import claim, outbox
+from webapp.messages import claim, doubt, outbox
 from webapp.messages.claim import Claimed
 from webapp.messages.counters import Changes, Place
 from webapp.messages.models import Batch, Message, Run
@@ -282,38 +282,21 @@ def _settle(session: Session, batch: Batch, state: BatchState, later: datetime |
 
 def _unknown(session: Session, settings: Settings, claimed: Claimed, batch: Batch) -> None:
     """Something may have left: nothing of it is sent again before the gateway was asked."""
-    now = moment(session)
-    begins = max(now, claimed.deliver_at) if claimed.deliver_at else now
-    batch.state, batch.lease_until, batch.looks = BatchState.UNKNOWN, None, 0
-    batch.unknown_since = now
-    batch.settle_at = begins + timedelta(seconds=settings.settle_seconds)
+    doubt.begin(batch, settings, moment(session), claimed.deliver_at)
 
 
 def _split(session: Session, batch: Batch, problem: str) -> None:
     """The whole call was refused for one message's sake: halve it until that one stands alone."""
     batch.attempts -= 1
-    keys = session.scalars(
-        select(Message.id)
-        .where(Message.id.between(batch.first_key, batch.last_key), Message.state == RowState.PENDING)
-        .where(Message.run_id == batch.run_id)
-        .order_by(Message.id)
-    ).all()
-    if len(keys) > 1:
-        middle = keys[len(keys) // 2]
-        rest = [key for key in keys if key >= middle]
-        session.add(
-            Batch(
-                run_id=batch.run_id, first_key=middle, last_key=batch.last_key, pending=len(rest),
-                state=BatchState.QUEUED, not_before=batch.not_before, attempts=batch.attempts, looks=0,
-                scheduled=False, problem=problem,
-            )
-        )  # fmt: skip
-        batch.pending -= len(rest)
-        batch.last_key = middle - 1
-    elif keys:
-        batch.first_key = batch.last_key = keys[0]
     batch.problem = problem
     _settle(session, batch, BatchState.QUEUED, None)
+    outbox.cut(session, batch.id, max(batch.pending // 2, 1))
+    if batch.pending == 1:  # what stands alone is known by its range: one key
+        batch.first_key = batch.last_key = session.scalars(
+            select(Message.id)
+            .where(Message.id.between(batch.first_key, batch.last_key), Message.run_id == batch.run_id)
+            .where(Message.state == RowState.PENDING)
+        ).one()
 
 
 def _stop(session: Session, run_id: int, code: str) -> None:

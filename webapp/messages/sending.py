@@ -47,10 +47,9 @@ class Load:
     later: datetime | None
 
 
-def send_next(db: Database, settings: Settings, gateway: Gateway) -> bool:
-    """Send one due batch, whatever comes of it. False where nothing may leave now."""
-    with db.writing() as session:
-        claimed = claim(session, settings)
+def send_next(db: Database, settings: Settings, gateway: Gateway, worker: str | None = None) -> bool:
+    """Send one due batch, whatever comes of it. False where nothing may leave now. `worker` is who sends."""
+    claimed = db.retrying(lambda session: claim(session, settings, worker))
     if claimed is None:
         return False
     began = time.monotonic()

@@ -1,27 +1,23 @@
-"""The worker's threads: senders, one keeper that looks after unknown outcomes, and a pulse that says "alive"."""
+"""The worker's threads: senders, one that asks about unknown outcomes, one that sweeps, and a pulse."""
 
 import os
 import secrets
 import socket
 import threading
-from datetime import timedelta
+from collections.abc import Callable
 
 import structlog
-from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.core import clock
 from webapp.core.web import Services
 from webapp.gateway import account
 from webapp.gateway.client import Gateway
-from webapp.messages import claim, reconcile, sending
-from webapp.messages.models import WorkerSeen
+from webapp.messages import claim, liveness, reconcile, sending
+from webapp.messages.sweep import sweep
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 0.25  # between looks for something due
-KEEPER_SECONDS = 1.0
-PULSE_SECONDS = 10.0
-FORGET_WORKER = timedelta(days=1)
+SWEEP_SECONDS = 1.0
 
 
 class Connection:
@@ -52,16 +48,16 @@ class Worker:
         self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
         self.connection = Connection(services)
         self.stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._forever, args=(self._send, IDLE_SECONDS), name=f"sender-{n}", daemon=True)
-            for n in range(services.settings.concurrency)
+        steps = [
+            ("pulse", self._pulse, liveness.PULSE_SECONDS),
+            ("sweeper", self._sweep, SWEEP_SECONDS),
+            ("asker", self._ask, SWEEP_SECONDS),
+            *((f"sender-{n}", self._send, IDLE_SECONDS) for n in range(services.settings.concurrency)),
         ]
-        self._threads.append(
-            threading.Thread(target=self._forever, args=(self._keep, KEEPER_SECONDS), name="keeper", daemon=True)
-        )
-        self._threads.append(
-            threading.Thread(target=self._forever, args=(self._pulse, PULSE_SECONDS), name="pulse", daemon=True)
-        )
+        self._threads = [
+            threading.Thread(target=self._forever, args=(step, pause), name=name, daemon=True)
+            for name, step, pause in steps
+        ]
 
     def start(self) -> None:
         """Start the threads."""
@@ -74,10 +70,10 @@ class Worker:
         for thread in self._threads:
             thread.join(timeout)
 
-    def _forever(self, step: object, pause: float) -> None:
+    def _forever(self, step: Callable[[], bool], pause: float) -> None:
         while not self.stopping.is_set():
             try:
-                busy = step()  # type: ignore[operator]
+                busy = step()
             except SQLAlchemyError as error:
                 log.error("the database does not answer", error=str(error)[:300])
                 busy = False
@@ -94,21 +90,17 @@ class Worker:
             if not claim.something_due(session):
                 return False
         client = self.connection.client()
-        return client is not None and sending.send_next(self.services.db, self.services.settings, client)
+        return client is not None and sending.send_next(self.services.db, self.services.settings, client, self.id)
 
-    def _keep(self) -> bool:
+    def _sweep(self) -> bool:
         settings = self.services.settings
-        self.services.db.retrying(lambda session: reconcile.sweep(session, settings))
+        self.services.db.retrying(lambda session: sweep(session, settings))
+        return False
+
+    def _ask(self) -> bool:
         client = self.connection.client()
-        return client is not None and reconcile.look_at_next(self.services.db, settings, client)
+        return client is not None and reconcile.look_at_next(self.services.db, self.services.settings, client)
 
     def _pulse(self) -> bool:
-        now = clock.now()
-        with self.services.db.writing(durable=False) as session:
-            seen = session.get(WorkerSeen, self.id)
-            if seen is None:
-                session.add(WorkerSeen(id=self.id, started_at=now, seen_at=now))
-            else:
-                seen.seen_at = now
-            session.execute(delete(WorkerSeen).where(WorkerSeen.seen_at < now - FORGET_WORKER))
+        self.services.db.retrying(lambda session: liveness.beat(session, self.id), durable=False)
         return False
