@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from webapp.contacts import exporting, faults, service, uploads, work
+from webapp.contacts import faults, service, uploads, work
 from webapp.contacts.columns import Mapping
 from webapp.contacts.models import Import, ImportFault
+from webapp.core.csvfile import csv_lines
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
 from webapp.core.i18n import N_, translate
@@ -95,7 +96,7 @@ def fault_lines(session: Session, found: Import, locale: str) -> Iterator[str]:
     """The rows that brought nobody in (wrong, or repeating a number) as CSV: line, column, value, reason, cure, row."""
     labels = [column["label"] for column in found.mapping.get("columns", [])][:40]
     words = [translate(word, locale) for word in _HEADER]
-    return exporting.csv_lines([*words, *labels], _fault_rows(session, found.id, locale))
+    return csv_lines([*words, *labels], _fault_rows(session, found.id, locale))
 
 
 def _fault_rows(session: Session, import_id: int, locale: str) -> Iterator[list[object]]:

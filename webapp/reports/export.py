@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
+from webapp.core.csvfile import safe
 from webapp.gateway import codes
 from webapp.messages import reference
 from webapp.messages.models import Message, Run
@@ -24,7 +25,6 @@ from webapp.reports.standing import seen_state
 COLUMNS = ("reference", "number", "name", "state", "status", "reason", "carrier", "sent_at", "status_at", "credits")
 CHUNK = 5000
 SHEET_ROWS = 1_048_576  # of one XLSX sheet, the header included
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\x00")
 Translate = Callable[[str], str]
 Line = tuple[str, ...]
 
@@ -34,11 +34,6 @@ class Style(NamedTuple):
 
     zone: ZoneInfo
     translate: Translate
-
-
-def safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return "'" + text if text.startswith(RISKY) else text
 
 
 def of_run(session: Session, run: Run, style: Style, now: datetime) -> Iterator[list[Line]]:

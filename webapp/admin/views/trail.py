@@ -12,8 +12,8 @@ from webapp.accounts.guards import guard
 from webapp.admin import queries, words
 from webapp.admin.forms import TrailForm
 from webapp.admin.views.blueprint import bp
-from webapp.contacts.exporting import csv_lines
 from webapp.core import clock
+from webapp.core.csvfile import csv_lines
 from webapp.core.web import read_session, services, write_session
 
 FILTERS = ("who", "action", "since", "until")

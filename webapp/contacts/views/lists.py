@@ -16,6 +16,7 @@ from webapp.contacts.jobs import PURGE
 from webapp.contacts.models import ListField
 from webapp.contacts.states import BASES, STATES
 from webapp.contacts.views.blueprint import bp
+from webapp.core.csvfile import csv_lines
 from webapp.core.db import Database
 from webapp.core.errors import UserError
 from webapp.core.i18n import N_
@@ -136,7 +137,7 @@ def export(list_id: int) -> Response:
         audit.record(session, "list.export", f"list {list_id}", people=found.size)
         name = fold(found.name) or f"list_{list_id}"
     header = [gettext("Name"), gettext("Number"), *(field.label for field in _own(fields))]
-    lines = exporting.csv_lines(header, _rows(services().db, list_id, _own(fields)))
+    lines = csv_lines(header, _rows(services().db, list_id, _own(fields)))
     answer = Response(lines, mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return answer
