@@ -103,6 +103,17 @@ def test_the_wait_grows_and_the_right_password_does_not_shorten_it(ana: Person, 
     assert sign_in().status_code == 303
 
 
+def test_after_the_clock_was_set_back_a_wrong_password_waits_no_longer_than_it_should(
+    ana: Person, services: Services, sign_in: TrySignIn
+):
+    for _ in range(tries.FREE_TRIES + 2):
+        sign_in("not her password")
+    shift(services, tries=-timedelta(hours=1))  # they were written while the clock was an hour ahead
+    answer = sign_in()
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) <= tries.delay(tries.FREE_TRIES + 2) + 1
+
+
 def test_the_right_password_starts_the_count_afresh(ana: Person, services: Services, sign_in: TrySignIn):
     for _ in range(3):
         sign_in("wrong password")

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from tests.campaigns.cast import balance, contact_list, counted, draft, found, people
 from tests.make import ANA, BRUNO, CARLA
-from webapp.campaigns import jobs, launch
+from webapp.campaigns import counting, forecast, jobs, launch
 from webapp.campaigns.leases import LATE
 from webapp.campaigns.models import Campaign
 from webapp.campaigns.spool import Spool
@@ -20,6 +20,7 @@ from webapp.contacts import service as contacts
 from webapp.contacts.models import Contact
 from webapp.core import clock
 from webapp.core import settings as settings_module
+from webapp.core.db import moment
 from webapp.core.errors import UserError
 from webapp.core.settings import Settings
 from webapp.core.web import Services
@@ -78,6 +79,12 @@ def let_lease_run_out(services: Services, key: int) -> None:
     with services.db.writing() as session:
         campaign = session.get_one(Campaign, key)
         campaign.lease_until = clock.now() - LATE * 2
+
+
+def lease_from_an_hour_ahead(services: Services, key: int) -> None:
+    """What a worker leaves that was killed just before the clock went back by an hour."""
+    with services.db.writing() as session:
+        session.get_one(Campaign, key).lease_until = moment(session) + timedelta(hours=1)
 
 
 def test_everybody_gets_one_row_with_their_own_text_and_the_left_out_come_last(services: Services) -> None:
@@ -182,6 +189,32 @@ def test_a_launch_killed_anywhere_goes_on_with_nobody_twice_and_nobody_missed(
         assert (run.state, run.total, run.launched_keys) == ("running", 30, 30)
         assert session.scalar(select(func.sum(Batch.pending)).where(Batch.run_id == run_id)) == 30
         assert queries.counts(session, run).adds_up
+
+
+def test_after_the_clock_was_set_back_a_dead_workers_launch_rests_no_longer_than_its_lease(
+    services: Services,
+) -> None:
+    key = ready(services, people(3))
+    run_id = click(services, key)
+    lease_from_an_hour_ahead(services, key)
+    work(services, key)
+    assert len(rows_of(services, run_id)) == 3
+
+
+def test_after_the_clock_was_set_back_a_dead_workers_count_is_taken_up_by_the_sweep(services: Services) -> None:
+    with services.db.writing() as session:
+        key = draft(session, [contact_list(session, "Loja", people(3))]).id
+        counting.begin(session, session.get_one(Campaign, key))
+    lease_from_an_hour_ahead(services, key)
+    jobs.sweep(services)
+    with services.db.reading() as session:
+        assert forecast.progress(session, session.get_one(Campaign, key), clock.now()).state == "done"
+
+
+def test_a_count_made_before_the_clock_was_set_back_does_not_stay_fresh_for_that_hour(services: Services) -> None:
+    key = ready(services, people(3))
+    with clock.shifted(-timedelta(hours=1)), pytest.raises(UserError, match="counted again"):
+        click(services, key)
 
 
 def test_a_slow_worker_that_was_taken_for_dead_writes_nothing_more(

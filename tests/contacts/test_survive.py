@@ -94,6 +94,17 @@ def test_a_worker_that_dies_anywhere_loses_and_doubles_no_row(
     expect_all(services)
 
 
+def test_after_the_clock_was_set_back_a_dead_workers_import_rests_no_longer_than_its_lease(
+    services: Services, small_chunks: None
+) -> None:
+    import_id = start(services)
+    assert work.claim(services.db, import_id)  # and here its worker dies
+    assert not work.claim(services.db, import_id)
+    with clock.shifted(-timedelta(hours=1)):
+        jobs.sweep(services)
+    expect_all(services)
+
+
 def test_a_slow_worker_cannot_write_what_another_has_taken_over(
     services: Services, small_chunks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,3 +70,34 @@ def test_a_task_that_fails_is_logged_and_comes_again(services: Services) -> None
     assert ticker.run_if_due(Periodic("broken", 60, broken))
     with services.db.reading() as session:
         assert session.get_one(Tick, "broken").due_at > clock.now()
+
+
+@pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(days=3)])
+def test_after_the_clock_was_set_back_a_task_waits_no_longer_than_its_interval(
+    services: Services, back: timedelta
+) -> None:
+    runs: list[int] = []
+    ticker, task = Ticker(services.db, []), Periodic("count", 60, lambda: runs.append(1), lease=30)
+    assert ticker.run_if_due(task)
+    with clock.shifted(-back):
+        assert ticker.run_if_due(task)
+        assert not ticker.run_if_due(task)
+    assert runs == [1, 1]
+
+
+def test_a_worker_that_died_before_the_clock_was_set_back_holds_nothing_up(services: Services) -> None:
+    runs: list[int] = []
+    ticker, task = Ticker(services.db, []), Periodic("lost", 5, lambda: runs.append(1), lease=300)
+    assert ticker._claim(task)  # and here its worker dies
+    with clock.shifted(-timedelta(hours=1)):
+        ticker.tasks = [task]
+        ticker._start_what_is_due()
+        ticker._running["lost"].join(10)
+    assert runs == [1]
+
+
+def test_a_clock_put_right_by_a_second_takes_no_task_from_who_runs_it(services: Services) -> None:
+    ticker, task = Ticker(services.db, []), Periodic("slow", 5, lambda: None, lease=300)
+    assert ticker._claim(task)
+    with clock.shifted(-timedelta(seconds=1)):
+        assert not ticker._claim(task)

@@ -73,7 +73,7 @@ def _failures(session: Session, account: str, now: datetime) -> tuple[int, datet
 
 def _account_wait(session: Session, account: str, now: datetime) -> int:
     failures, last = _failures(session, account, now)
-    return 0 if last is None else _seconds(last + timedelta(seconds=delay(failures)), now)
+    return 0 if last is None else _seconds(last, timedelta(seconds=delay(failures)), now)
 
 
 def _address_wait(session: Session, network: str, now: datetime) -> int:
@@ -83,11 +83,12 @@ def _address_wait(session: Session, network: str, now: datetime) -> int:
         .order_by(LoginAttempt.at.desc())
         .limit(ADDRESS_TRIES)
     ).all()
-    return _seconds(recent[-1] + ADDRESS_SPAN, now) if len(recent) == ADDRESS_TRIES else 0
+    return _seconds(recent[-1], ADDRESS_SPAN, now) if len(recent) == ADDRESS_TRIES else 0
 
 
-def _seconds(until: datetime, now: datetime) -> int:
-    left = (until - now).total_seconds()
+def _seconds(tried: datetime, rest: timedelta, now: datetime) -> int:
+    # A try from the future was made before the clock was set back: it counts as made just now.
+    left = (min(tried, now) + rest - now).total_seconds()
     return 0 if left <= 0 else int(left) + 1
 
 

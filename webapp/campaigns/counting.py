@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from webapp.campaigns.audience import Selection, rows_of, walk
 from webapp.campaigns.forecast import Forecast, key_of
 from webapp.campaigns.launch import renderer_of
-from webapp.campaigns.leases import LATE, LEASE, claim
+from webapp.campaigns.leases import LEASE, claim, is_waiting
 from webapp.campaigns.models import Campaign
 from webapp.core import clock
 from webapp.core.db import Database, moment
@@ -72,6 +72,4 @@ def _save(db: Database, campaign_id: int, progress: dict[str, object], *, finish
 
 def waiting(session: Session, now: datetime) -> list[int]:
     """Drafts whose count has no worker. `now` by the database's clock."""
-    return list(
-        session.scalars(select(Campaign.id).where(Campaign.run_id.is_(None), Campaign.lease_until < now - LATE))
-    )
+    return list(session.scalars(select(Campaign.id).where(Campaign.run_id.is_(None), is_waiting(now))))

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from webapp.campaigns import forecast, purses
 from webapp.campaigns.audience import Chunk, Member, Selection, rows_of, walk
-from webapp.campaigns.leases import LATE, LEASE, claim, hold
+from webapp.campaigns.leases import LEASE, claim, hold, is_waiting
 from webapp.campaigns.media import address
 from webapp.campaigns.models import Campaign
 from webapp.campaigns.people import known_fields
@@ -228,7 +228,7 @@ def waiting(session: Session, now: datetime) -> list[int]:
     query = (
         select(Campaign.id)
         .join(Run, Run.id == Campaign.run_id)
-        .where(Campaign.lease_until < now - LATE)
+        .where(is_waiting(now))
         .where(Run.state.in_([RunState.LAUNCHING, RunState.CANCELLED]))
     )
     return list(session.scalars(query))

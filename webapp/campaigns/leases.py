@@ -4,11 +4,12 @@
 gone. A sweep asks again.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 
 from webapp.campaigns.models import Campaign
+from webapp.core import leases
 from webapp.core.db import Database, moment
 
 LEASE = timedelta(seconds=60)
@@ -21,10 +22,15 @@ def claim(db: Database, campaign_id: int) -> bool:
         now = moment(session)
         taken = session.execute(
             update(Campaign)
-            .where(Campaign.id == campaign_id, Campaign.lease_until <= now)
+            .where(Campaign.id == campaign_id, leases.over(Campaign.lease_until, now, LEASE))
             .values(lease_until=now + LEASE)
         )
         return bool(taken.rowcount)  # type: ignore[attr-defined]
+
+
+def is_waiting(now: datetime) -> ColumnElement[bool]:
+    """Work that was asked for and that nobody has taken for a while, as a condition. `now` by the database's clock."""
+    return leases.over(Campaign.lease_until, now - LATE, LEASE + LATE)
 
 
 def hold(db: Database, campaign_id: int) -> None:

@@ -9,13 +9,13 @@ import gc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -26,7 +26,7 @@ from webapp.contacts.models import Contact, ContactList, Import
 from webapp.contacts.reading import Row, Shape, Table
 from webapp.contacts.states import AT_WORK
 from webapp.contacts.undo import undo_chunk
-from webapp.core import clock
+from webapp.core import clock, leases
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
 from webapp.optouts import queries as optouts
@@ -46,14 +46,18 @@ def claim(db: Database, import_id: int) -> bool:
     """Take an import that has something to do and that nobody is at."""
     with db.writing(durable=False) as session:
         now = moment(session)
-        free = or_(Import.lease_until.is_(None), Import.lease_until < now)
         taken = session.execute(
             update(Import)
-            .where(Import.id == import_id, Import.state.in_(AT_WORK), free)
+            .where(Import.id == import_id, Import.state.in_(AT_WORK), _is_free(now))
             .values(lease_until=now + LEASE)
             .returning(Import.id)
         ).all()
     return bool(taken)
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    """Nobody is at it, or whoever was is gone; by the database's clock, which may have been set back."""
+    return or_(Import.lease_until.is_(None), leases.over(Import.lease_until, now, LEASE))
 
 
 def run(db: Database, folder: Path, import_id: int) -> None:
@@ -267,5 +271,4 @@ def _undo(db: Database, folder: Path, found: Import) -> None:
 
 def waiting(session: Session) -> list[int]:
     """Imports that have something to do and that nobody is at: what a sweep starts again."""
-    free = or_(Import.lease_until.is_(None), Import.lease_until < moment(session))
-    return list(session.scalars(select(Import.id).where(Import.state.in_(AT_WORK), free)))
+    return list(session.scalars(select(Import.id).where(Import.state.in_(AT_WORK), _is_free(moment(session)))))

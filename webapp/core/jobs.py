@@ -19,6 +19,7 @@ from sqlalchemy import String, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.core import leases
 from webapp.core.db import Base, Database, moment
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,11 @@ class Periodic:
     seconds: float
     run: Callable[[], object]
     lease: float = 300.0
+
+    @property
+    def furthest(self) -> timedelta:
+        """How far ahead its due time can lie: the worker that runs it has its lease, everybody else the interval."""
+        return timedelta(seconds=max(self.seconds, self.lease))
 
 
 class Jobs:
@@ -111,10 +117,11 @@ class Ticker(threading.Thread):
     def _start_what_is_due(self) -> None:
         with self.db.reading() as session:
             now = moment(session)
-            due = dict(session.execute(select(Tick.name, Tick.due_at)).tuples().all())
+            due = {tick.name: tick.due_at for tick in session.execute(select(Tick.name, Tick.due_at))}
         for task in self.tasks:
             running = self._running.get(task.name)
-            if due.get(task.name, now) > now or (running and running.is_alive()) or self.stopping.is_set():
+            waits = not leases.is_over(due.get(task.name, now), now, task.furthest)
+            if waits or (running and running.is_alive()) or self.stopping.is_set():
                 continue
             thread = threading.Thread(target=self.run_if_due, args=(task,), name=task.name, daemon=True)
             self._running[task.name] = thread
@@ -152,7 +159,7 @@ class Ticker(threading.Thread):
     def _claim(self, task: Periodic) -> bool:
         with self.db.reading() as session:
             due = session.scalar(select(Tick.due_at).where(Tick.name == task.name))
-            if due is not None and due > moment(session):
+            if due is not None and not leases.is_over(due, moment(session), task.furthest):
                 return False
         with self.db.writing(durable=False) as session:
             now = moment(session)
@@ -161,6 +168,8 @@ class Ticker(threading.Thread):
                 session.add(Tick(name=task.name, due_at=taken_until))
                 return True
             claimed = session.execute(
-                update(Tick).where(Tick.name == task.name, Tick.due_at <= now).values(due_at=taken_until)
+                update(Tick)
+                .where(Tick.name == task.name, leases.over(Tick.due_at, now, task.furthest))
+                .values(due_at=taken_until)
             )
             return claimed.rowcount == 1  # type: ignore[attr-defined, no-any-return]
