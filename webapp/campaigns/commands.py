@@ -12,9 +12,10 @@ from webapp.campaigns import counting, forecast, launch, media, service
 from webapp.campaigns.models import Campaign, Media
 from webapp.campaigns.people import known_fields
 from webapp.campaigns.rendering import credit_rule
-from webapp.campaigns.schedule import Moment, read
+from webapp.campaigns.schedule import SHIFTS, Moment, read
 from webapp.core import clock
 from webapp.core.errors import NotFound, UserError
+from webapp.core.i18n import translate
 from webapp.core.web import Services
 from webapp.gateway.codes import DIALECTS, ServiceType
 from webapp.messages import outbox
@@ -68,6 +69,14 @@ def _moment(at: str | None, timezone: str) -> Moment | None:
     except ValueError:
         raise UserError("%(at)s is no time: write it like 2026-11-30 09:00.", field="at", at=at) from None
     return read(wall.date(), wall.time(), timezone)
+
+
+def shift_words(services: Services, at: str | None, timezone: str | None, locale: str) -> str:
+    """What summer time makes of the `at` of `send`, "" where nothing. UserError as there."""
+    moment = _moment(at, timezone or services.settings.timezone)
+    if moment is None or not moment.shift:
+        return ""
+    return translate(SHIFTS[moment.shift], locale, when=f"{moment.wall:%H:%M}")
 
 
 def _write(

@@ -297,28 +297,23 @@ def save_schedule(campaign_id: int) -> Answer:
                 service.save_schedule(changed, given, clock.aware(clock.now()))
                 counting.begin(session, changed)
             services().jobs.start(COUNT, campaign_id)
-            _say_shift(given.at)
+            _say_shifts(given)
             return _next("campaigns.review", campaign_id)
         except UserError as error:
             show_fault(form, error)
     return _schedule_page(campaign, form), 422
 
 
-def _say_shift(moment: schedule.Moment | None) -> None:
-    if moment is not None and moment.shift:
-        flash(shift_words(moment), "warning")
+def _say_shifts(given: service.ScheduleInput) -> None:
+    if given.at is not None and given.at.shift:
+        flash(shift_words(given.at), "warning")
+    if given.valid_until is not None and given.valid_until.shift:
+        flash(f"{gettext('Valid until')}: {shift_words(given.valid_until)}", "warning")
 
 
 def shift_words(moment: schedule.Moment) -> str:
     """What summer time made of a wall-clock time."""
-    if moment.shift == "skipped":
-        return str(
-            gettext(
-                "That time does not exist on that day: summer time skips it. %(when)s was taken instead.",
-                when=f"{moment.wall:%H:%M}",
-            )
-        )
-    return str(gettext("That time comes twice on that day, when summer time ends. The first one was taken."))
+    return str(gettext(schedule.SHIFTS[moment.shift], when=f"{moment.wall:%H:%M}"))
 
 
 def _schedule_page(campaign: Campaign, form: ScheduleForm) -> str:

@@ -136,7 +136,8 @@ class ScheduleForm(FlaskForm):  # type: ignore[misc]
         """What the service takes; UserError as in `moment`."""
         until: Moment | None = None
         if self.valid_date.data is not None:
-            until = read(self.valid_date.data, self.valid_time.data or time(23, 59), self.timezone.data or "")
+            at = self.valid_time.data or time(23, 59)
+            until = read(self.valid_date.data, at, self.timezone.data or "", field="valid_date")
         return ScheduleInput(
             self.moment(), self.timezone.data or "", self.handover.data or "held", until, bool(self.canary.data),
             may_override and bool(self.ignores_window.data),

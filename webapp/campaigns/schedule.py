@@ -5,13 +5,21 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from webapp.core import clock
 from webapp.core.errors import UserError
+from webapp.core.i18n import N_
 
 HORIZON = timedelta(days=366)  # a year wrongly typed should not wait for ten
+YEARS = range(1900, 9999)  # at the ends of the calendar there is no hour in another zone
+
+# What summer time made of a time of the day, for the person who asked for it; `when` is the time that was taken.
+SHIFTS = {
+    "skipped": N_("That time does not exist on that day: summer time skips it. %(when)s was taken instead."),
+    "doubled": N_("That time comes twice on that day, when summer time ends. The first one was taken."),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A wall-clock time in a zone. `utc` is aware; `shift` says what summer time did: "", "skipped" or "doubled"."""
+    """A wall-clock time in a zone. `utc` is aware; `shift` says what summer time did: "" or a key of `SHIFTS`."""
 
     utc: datetime
     zone: str
@@ -36,9 +44,14 @@ def check_zone(name: str) -> str:
     return name
 
 
-def read(day: date, at: time, zone: str) -> Moment:
-    """A wall-clock time as a moment: a skipped hour becomes the next valid minute, a doubled one means the first."""
+def read(day: date, at: time, zone: str, field: str = "date") -> Moment:
+    """A wall-clock time as a moment: a skipped hour becomes the next valid minute, a doubled one means the first.
+
+    UserError for a zone that does not exist, and on `field` for a year that nobody can mean.
+    """
     check_zone(zone)
+    if day.year not in YEARS:
+        raise UserError("There is no sending in the year %(year)s. Check the date.", field=field, year=str(day.year))
     wall = datetime.combine(day, at)
     utc = clock.local_to_utc(wall, zone)
     tz = clock.zone(zone)

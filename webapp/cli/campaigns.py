@@ -42,6 +42,8 @@ def send(
     as_json: bool,
 ) -> None:
     """Write a campaign and launch it, with no undo delay; workers send it."""
+    if shifted := commands.shift_words(installation.services, at, timezone, installation.locale):
+        click.echo(shifted, err=True)  # stdout is the answer's alone
     found = commands.send(
         installation.services,
         list_name=list_name,

@@ -51,14 +51,13 @@ def local_to_utc(wall: datetime, zone_name: str) -> datetime:
     A time that summer time skips becomes the next valid minute; one that it doubles means the first.
     """
     tz = zone(zone_name)
-    moment = wall.replace(tzinfo=tz, fold=0)
-    utc = moment.astimezone(UTC)
+    utc = wall.replace(tzinfo=tz, fold=0).astimezone(UTC)
     if utc.astimezone(tz).replace(tzinfo=None) == wall:
         return utc
-    gap_end = wall
+    minute = wall.replace(second=0, microsecond=0)
     for _ in range(24 * 60):  # no zone ever skipped more than a day
-        gap_end += timedelta(minutes=1)
-        candidate = gap_end.replace(tzinfo=tz, fold=0).astimezone(UTC)
-        if candidate.astimezone(tz).replace(tzinfo=None) == gap_end:
+        minute += timedelta(minutes=1)
+        candidate = minute.replace(tzinfo=tz, fold=0).astimezone(UTC)
+        if candidate.astimezone(tz).replace(tzinfo=None) == minute:
             return candidate
     return utc
