@@ -34,6 +34,7 @@ ACTIONS: dict[str, str] = {
     "campaign.cancel": N_("Cancelled a campaign"),
     "campaign.delete": N_("Deleted a draft"),
     "campaign.export": N_("Exported a campaign"),
+    "campaign.statement": N_("Took a campaign's statement"),
     "campaign.test": N_("Sent a test"),
     "campaign.window": N_("Lifted the sending window"),
     "contact.add": N_("Added a contact"),

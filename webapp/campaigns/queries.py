@@ -30,6 +30,7 @@ ADVICE = {
     "empty": N_("Write something around the fields, so that the text is never empty."),
     "too_late": N_("Send it again with a later time, if it is still worth it."),
 }
+TAKEN = ("campaign.export", "campaign.statement")  # files that somebody took: the audit's, no part of what happened
 STATES = ("draft", "scheduled", "launching", "running", "paused", "finished", "cancelled")
 
 
@@ -215,6 +216,7 @@ def timeline(session: Session, campaign: Campaign) -> list[Event]:
         select(Audit, Person.name)
         .outerjoin(Person, Person.id == Audit.person_id)
         .where(Audit.subject == f"campaign {campaign.id}", Audit.action.startswith("campaign."))
+        .where(Audit.action.not_in(TAKEN))
         .order_by(Audit.id)
         .limit(200)
     )

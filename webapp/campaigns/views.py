@@ -9,10 +9,11 @@ from flask_login import current_user
 
 from webapp.accounts import audit
 from webapp.accounts.guards import guard, public
-from webapp.campaigns import compose, media, queries, review, service, words
+from webapp.campaigns import compose, media, proof, queries, review, service, words
 from webapp.campaigns.blueprint import bp, dialect, service_type
 from webapp.campaigns.models import Campaign
 from webapp.campaigns.queries import Wanted
+from webapp.campaigns.statement import Equation
 from webapp.core import clock
 from webapp.core.errors import NotFound
 from webapp.core.web import read_session, settings, write_session
@@ -21,7 +22,7 @@ from webapp.messages import queries as messages
 from webapp.messages.models import Run
 from webapp.messages.states import PAUSES, RunState
 
-__all__ = ["bp", "compose", "review"]  # the steps hang on the same blueprint
+__all__ = ["bp", "compose", "proof", "review"]  # the steps and the statement hang on the same blueprint
 
 FAST, SLOW = 3, 15  # seconds between looks: while messages leave, while receipts come
 NEAR = timedelta(minutes=2)  # a batch that may leave sooner waits for no sending window
@@ -105,6 +106,8 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
         "run": run,
         "report": report,
         "counts": report.counts,
+        "equation": Equation.of(report.counts),
+        "terms": words.TERMS,
         "state": state,
         "state_words": words.LEAVING if undo_until else words.STATES[state],
         "every": every,
@@ -138,14 +141,21 @@ def pause(campaign_id: int) -> Response:
     with write_session() as session:
         run = _run(service.find(session, campaign_id))
         done = outbox.pause(session, run)
+        leaving = messages.counts(session, run).sending
         if done:
-            audit.record(session, "campaign.pause", f"campaign {campaign_id}")
-    flash(
-        gettext("Paused. A batch that is leaving at this moment still goes.")
-        if done
-        else gettext("There was nothing to pause any more."),
-        "success" if done else "info",
-    )
+            audit.record(session, "campaign.pause", f"campaign {campaign_id}", leaving=leaving)
+    if not done:
+        flash(gettext("There was nothing to pause any more."), "info")
+    elif leaving:
+        text = ngettext(
+            "Paused. At most %(messages)s message, which was leaving at this moment, still goes.",
+            "Paused. At most %(messages)s messages, which were leaving at this moment, still go.",
+            leaving,
+            messages=format_decimal(leaving),
+        )
+        flash(text, "success")
+    else:
+        flash(gettext("Paused. Nothing more leaves."), "success")
     return _back(campaign_id)
 
 
@@ -171,6 +181,7 @@ def cancel(campaign_id: int) -> Response:
         was_launching = run.state == RunState.LAUNCHING
         done = outbox.cancel(session, run)
         stopped = run.total - done.left if was_launching else done.stopped
+        counts = messages.counts(session, run)
         audit.record(session, "campaign.cancel", f"campaign {campaign_id}", stopped=stopped, left=done.left)
     if done.left:
         text = ngettext(
@@ -181,6 +192,13 @@ def cancel(campaign_id: int) -> Response:
         )
     else:
         text = gettext("Cancelled in time: nothing has left.")
+    if in_hand := counts.sending + counts.unknown:
+        text += " " + ngettext(
+            "%(messages)s of them is leaving or in doubt: in a moment the page tells whether it went.",
+            "%(messages)s of them are leaving or in doubt: in a moment the page tells whether they went.",
+            in_hand,
+            messages=format_decimal(in_hand),
+        )
     flash(text, "success")
     return _back(campaign_id)
 

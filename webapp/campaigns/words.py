@@ -37,6 +37,30 @@ EVENTS: dict[str, tuple[str, str]] = {
     "campaign.finished": (N_("Everything handed over"), "circle-check"),
 }
 
+# term of the equation → words, look of its colour
+TERMS: dict[str, tuple[str, str]] = {
+    "audience": (N_("audience"), "waiting"),
+    "accepted": (N_("handed over"), "operator"),
+    "refused": (N_("refused"), "failed"),
+    "suppressed": (N_("left out"), "blocked"),
+    "cancelled": (N_("cancelled"), "cancelled"),
+    "expired": (N_("expired"), "paused"),
+    "waiting": (N_("waiting"), "scheduled"),
+    "unknown": (N_("unknown"), "unknown"),
+    "held": (N_("not due yet"), "scheduled"),
+    "queued": (N_("in the queue"), "scheduled"),
+    "sending": (N_("leaving now"), "scheduled"),
+    "delivered": (N_("delivered to the phone"), "delivered"),
+    "undelivered": (N_("not delivered to the phone"), "failed"),
+    "credits": (N_("credits debited"), "waiting"),
+}
+
+
+def term(key: str) -> str:
+    """A term of the equation in the reader's language."""
+    return str(gettext(TERMS[key][0]))
+
+
 TYPE_NOTES: dict[str, str] = {
     "sms": N_("Any mobile phone. Accents can make it cost double."),
     "sms-flash": N_("Opens over whatever is on the screen."),

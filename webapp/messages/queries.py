@@ -99,9 +99,14 @@ def _pending(session: Session, run: Run, pending: int, now: datetime) -> tuple[i
         by_state[BatchState(state)] += int(n)
         if state == BatchState.QUEUED and not resting:
             due = int(n_due)
-    unwritten = run.total - min(run.launched_keys, run.total) if run.state == RunState.LAUNCHING else 0
     sending, unknown = by_state[BatchState.SENDING], by_state[BatchState.UNKNOWN]
-    return pending - due - sending - unknown + unwritten, due, sending, unknown
+    return pending - due - sending - unknown + unwritten(run), due, sending, unknown
+
+
+def unwritten(run: Run) -> int:
+    """People of a launch whose rows are still to be written: one that was cancelled in the middle goes on, too."""
+    going_on = run.state in (RunState.LAUNCHING, RunState.CANCELLED)
+    return max(run.total - run.launched_keys, 0) if going_on else 0
 
 
 def public_state(run: Run, now: datetime | None = None) -> str:
