@@ -1,11 +1,12 @@
 """Jobs: named once, run through the queue; periodic tasks run by one worker of all."""
 
 import threading
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
 
 import pytest
 
-from webapp.core import clock
+from webapp.core import clock, jobs
 from webapp.core.jobs import Periodic, Tick, Ticker
 from webapp.core.web import Services
 
@@ -60,6 +61,55 @@ def test_a_task_whose_worker_died_comes_again_when_its_lease_ends(services: Serv
     with services.db.writing() as session:
         session.get_one(Tick, "lost").due_at = clock.now() - timedelta(seconds=1)
     assert ticker.run_if_due(task)
+
+
+def test_a_long_task_is_held_while_it_runs_and_a_killed_worker_lets_go_soon(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "HOLD_SECONDS", 1.0)
+    monkeypatch.setattr(jobs, "RENEW_SECONDS", 0.05)
+    inside, leave, runs = threading.Event(), threading.Event(), []
+
+    def slow() -> None:
+        runs.append(1)
+        inside.set()
+        leave.wait(20)
+
+    task = Periodic("slow", 60, slow, lease=300)
+    worker, other = Ticker(services.db, [task], step=0.02), Ticker(services.db, [task])
+    worker.start()
+    assert inside.wait(5)
+    until = clock.now() + timedelta(seconds=1.5)
+    while clock.now() < until:
+        assert not other.run_if_due(task)
+    worker.stopping.set()  # as if killed: nobody renews, and the task never ends
+    worker.join()
+    soon = time.monotonic() + 5
+    while not other._claim(task):
+        assert time.monotonic() < soon
+    leave.set()
+    assert runs == [1]
+
+
+def test_a_task_that_runs_for_longer_than_it_may_is_anybodys(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "RENEW_SECONDS", 0.0)
+    ticker, task = Ticker(services.db, []), Periodic("stuck", 60, lambda: None, lease=0.2)
+    ticker.tasks = [task]
+    assert ticker._claim(task)
+    soon = time.monotonic() + 5
+    while not Ticker(services.db, []).run_if_due(task):
+        ticker._renew()
+        assert time.monotonic() < soon
+    due = _due(services, "stuck")
+    ticker._renew()  # it is not ours any more
+    assert _due(services, "stuck") == due
+
+
+def _due(services: Services, name: str) -> datetime:
+    with services.db.reading() as session:
+        return session.get_one(Tick, name).due_at
 
 
 def test_a_task_that_fails_is_logged_and_comes_again(services: Services) -> None:

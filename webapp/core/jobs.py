@@ -23,6 +23,8 @@ from webapp.core import leases
 from webapp.core.db import Base, Database, moment
 
 log = structlog.get_logger(__name__)
+HOLD_SECONDS = 20.0  # a running task is its worker's for so long; a killed worker holds it up no longer
+RENEW_SECONDS = 5.0  # between two renewals of that
 
 
 class Tick(Base):
@@ -37,7 +39,10 @@ class Tick(Base):
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
-    """A task that some worker runs every `seconds`; at most one runs it at a time, for `lease` seconds at the most."""
+    """A task that some worker runs every `seconds`; at most one runs it at a time, for `lease` seconds at the most.
+
+    It holds the task for a shorter time, again and again while it runs.
+    """
 
     name: str
     seconds: float
@@ -45,9 +50,23 @@ class Periodic:
     lease: float = 300.0
 
     @property
+    def hold(self) -> timedelta:
+        """For how long a worker that runs it need not be heard of."""
+        return timedelta(seconds=min(self.lease, HOLD_SECONDS))
+
+    @property
     def furthest(self) -> timedelta:
-        """How far ahead its due time can lie: the worker that runs it has its lease, everybody else the interval."""
-        return timedelta(seconds=max(self.seconds, self.lease))
+        """How far ahead its due time can lie: the worker that runs it holds it, everybody else waits the interval."""
+        return max(timedelta(seconds=self.seconds), self.hold)
+
+
+@dataclass(slots=True)
+class _Held:
+    """A task that runs here: the due time that says so in the database, and since when (`time.monotonic()`)."""
+
+    until: datetime
+    began: float
+    renewed: float
 
 
 class Jobs:
@@ -97,12 +116,14 @@ class Ticker(threading.Thread):
         self.db, self.tasks, self.step = db, tasks, step
         self.stopping = threading.Event()
         self._running: dict[str, threading.Thread] = {}
+        self._held: dict[str, _Held] = {}
 
     def run(self) -> None:
         """Until `stopping` is set. A task that fails is logged and comes again at its next time."""
         while not self.stopping.is_set():
             try:
                 self._start_what_is_due()
+                self._renew()
             except Exception:
                 log.exception("the ticker could not look what is due")
             self.stopping.wait(self.step)
@@ -147,7 +168,23 @@ class Ticker(threading.Thread):
             log.exception("the next time of a periodic task could not be set", task=task.name)
         return True
 
+    def _renew(self) -> None:
+        """Hold on to what still runs here, unless it has run for longer than it may, or is somebody else's by now."""
+        for task in self.tasks:
+            held, now = self._held.get(task.name), time.monotonic()
+            if held is None or now - held.renewed < RENEW_SECONDS or now - held.began > task.lease:
+                continue
+            with self.db.writing(durable=False) as session:
+                until = moment(session) + task.hold
+                still = session.execute(
+                    update(Tick).where(Tick.name == task.name, Tick.due_at == held.until).values(due_at=until)
+                ).rowcount  # type: ignore[attr-defined]
+            held.until, held.renewed = until, now
+            if not still:
+                self._held.pop(task.name, None)
+
     def _set_next(self, task: Periodic) -> None:
+        self._held.pop(task.name, None)
         with self.db.writing(durable=False) as session:
             now = moment(session)
             session.execute(
@@ -163,13 +200,14 @@ class Ticker(threading.Thread):
                 return False
         with self.db.writing(durable=False) as session:
             now = moment(session)
-            taken_until = now + timedelta(seconds=task.lease)
+            until = now + task.hold
             if session.get(Tick, task.name) is None:
-                session.add(Tick(name=task.name, due_at=taken_until))
-                return True
-            claimed = session.execute(
+                session.add(Tick(name=task.name, due_at=until))
+            elif not session.execute(
                 update(Tick)
                 .where(Tick.name == task.name, leases.over(Tick.due_at, now, task.furthest))
-                .values(due_at=taken_until)
-            )
-            return claimed.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+                .values(due_at=until)
+            ).rowcount:  # type: ignore[attr-defined]
+                return False
+        self._held[task.name] = _Held(until, time.monotonic(), time.monotonic())
+        return True
