@@ -64,10 +64,14 @@ def _made(campaign_id: int, format: str) -> Statement:
 
 
 def _window(found: Statement) -> str:
-    """The sending window that held for it."""
+    """The sending window. A run does not keep the one it was launched with, so today's is called today's."""
     if found.run.ignores_window:
         return str(gettext("overridden by an administrator"))
-    return words.window_words(settings().window)
+    window = settings().window
+    hours = words.window_words(window)
+    if window.week is None:
+        return str(gettext("%(hours)s (as set today)", hours=hours))
+    return str(gettext("%(hours)s, where the person lives (as set today)", hours=hours))
 
 
 def _place() -> str:

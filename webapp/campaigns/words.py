@@ -47,7 +47,7 @@ TERMS: dict[str, tuple[str, str]] = {
     "expired": (N_("expired"), "paused"),
     "waiting": (N_("waiting"), "scheduled"),
     "unknown": (N_("unknown"), "unknown"),
-    "held": (N_("not due yet"), "scheduled"),
+    "held": (N_("held here (time, window or pause)"), "scheduled"),
     "queued": (N_("in the queue"), "scheduled"),
     "sending": (N_("leaving now"), "scheduled"),
     "delivered": (N_("delivered to the phone"), "delivered"),
