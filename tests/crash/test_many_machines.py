@@ -3,11 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import psutil
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from tests.crash.machines import (
     FIRST,
@@ -29,6 +31,7 @@ from tests.installation import PASSWORD, free_port
 from tests.visitor import Visitor
 from webapp.core import clock
 from webapp.inbox.models import Inbound, RawInbound
+from webapp.messages import outbox
 from webapp.messages.models import Cursor, DayCount, Message, Run, RunCount
 
 pytestmark = pytest.mark.postgres
@@ -191,3 +194,68 @@ def every_reply_once(place: Machines, answering: Counter[tuple[int, str]]) -> No
         ways = set(session.scalars(select(RawInbound.source)))
     assert kept == answering
     assert "callback" in ways
+
+
+RATE = 500  # messages a second
+SLOW = 0.6  # seconds for a call, while it is the concurrency that limits
+
+
+def test_pace_holds_over_all_workers_and_a_big_campaign_starves_nobody(
+    nursery: Nursery, postgres_url: str, tmp_path: Path
+) -> None:
+    with (
+        Witness(user="ana", password="segredo", special_numbers=False, replies=False) as box,
+        machines(
+            nursery, box, tmp_path, database_url=postgres_url, batch_size=str(BATCH), concurrency="2", rate=str(RATE),
+            gateway_timeout="10", poll_seconds="3600",
+        ) as place,
+    ):  # fmt: skip
+        for host in (RED, GREEN):
+            place.start_worker(host)
+        box.fault("slow", "send-multiple", seconds=SLOW)
+        launched = time.monotonic()
+        big = launch(place, 2500, FIRST)
+        wait_for(lambda: box.summary()["accepted"] >= 800, 60, "the slow part")
+        assert most_at_once(box.sends()) == 2
+        box.clear_faults()
+        fast = len(box.sends())
+        wait_for(lambda: len(box.sends()) >= fast + 3, 30, "the fast part")
+        with place.services.db.writing() as session:
+            write(session, 50, FIRST + 100_000)
+            outbox.send_one(session, kind="reply", name="", number=FIRST + 200_000, type=0, text="Até amanhã!")
+        since = time.monotonic()
+        wait_for(lambda: place.counts(big).waiting == 0, 60, "the end")
+        calls = box.sends()
+
+    assert most_at_once(calls) == 2
+    assert {call.host for call in calls} == {RED, GREEN}
+    handed = 0
+    for call in calls:
+        handed += max(len(call.references), 1)
+        assert handed <= RATE * (call.began - launched) + BATCH
+    (small,) = (call for call in calls if len(call.references) == 50)
+    (reply,) = (call for call in calls if call.name == "send-single")
+    others = [call.began for call in calls if len(call.references) == BATCH and call.began > since]
+    assert reply.began < small.began
+    assert len([began for began in others if began < small.began]) <= 2
+    assert len([began for began in others if began > small.began]) > 3
+
+
+def launch(place: Machines, people: int, first: int) -> int:
+    with place.services.db.writing() as session:
+        return write(session, people, first)
+
+
+def write(session: Session, people: int, first: int) -> int:
+    run = outbox.open_run(
+        session, kind="campaign", name="Promoção", type=0, text="Oi!", total=people, not_before=clock.now()
+    )
+    outbox.write_chunk(session, run, [outbox.NewMessage(first + n) for n in range(people)], BATCH)
+    outbox.finish_launch(session, run)
+    return run.id
+
+
+def most_at_once(calls: list[Call]) -> int:
+    """Most calls that were under way at the same moment."""
+    moments = [(call.began, 1) for call in calls] + [(call.ended, -1) for call in calls if call.ended is not None]
+    return max(accumulate(step for _, step in sorted(moments)), default=0)
