@@ -109,6 +109,11 @@ class Visitor:
         self._http.trust_env = False
         self._http.headers["Accept-Language"] = "pt-BR"
 
+    @property
+    def cookies(self) -> str:
+        """What it tells a server about itself, as the header says it."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self._http.cookies)
+
     def get(self, path: str) -> Page:
         """Open a page; anything but 200 fails."""
         page = Page(self._http.get(urljoin(self.site, path), timeout=30))
