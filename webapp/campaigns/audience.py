@@ -130,7 +130,7 @@ def walk(
         while rows := session.execute(_page(list_id, last, upto, backwards, size)).all():
             last = rows[-1].id
             people = [make(row) for row in rows]
-            yield sort_out(session, people, earlier, selection.excluded, passes, service)
+            yield sort_out(session, people, earlier, selection.excluded, passes, service, upto=upto)
             if len(rows) < size:
                 break
 
@@ -150,10 +150,15 @@ def sort_out(
     excluded: Sequence[int],
     passes: conditions.Test | None,
     service: ServiceType,
+    *,
+    upto: int | None = None,
 ) -> Chunk:
-    """Contacts of one list as members of the audience, or counted as set aside. `earlier`: the lists named before."""
+    """Contacts of one list as members of the audience, or counted as set aside.
+
+    `earlier`: the lists named before; who came into them above the id `upto` is not walked there, so counts here.
+    """
     chunk = Chunk(len(people))
-    before = _present(session, people, earlier)
+    before = _present(session, people, earlier, upto)
     shut_out = _present(session, people, excluded)
     kept = []
     for person in people:
@@ -174,11 +179,13 @@ def _with_area(person: Person) -> dict[str, Any]:
     return {AREA_FIELD: phone.ddd(person.number) or "", **person.values}
 
 
-def _present(session: Session, people: list[Person], lists: Sequence[int]) -> set[int]:
-    """Those of the people's numbers that are in any of the lists."""
+def _present(session: Session, people: list[Person], lists: Sequence[int], upto: int | None = None) -> set[int]:
+    """Those of the people's numbers that are in any of the lists, by contacts up to the id `upto`."""
     if not lists or not people:
         return set()
     query = select(Contact.number).where(Contact.list_id.in_(lists), Contact.number.in_(_NUMBERS))
+    if upto is not None:
+        query = query.where(Contact.id <= upto)
     return set(session.scalars(query, {"numbers": [person.number for person in people]}))
 
 

@@ -20,11 +20,11 @@ from webapp.campaigns.audience import Chunk, Member, Selection, rows_of, walk
 from webapp.campaigns.leases import LEASE, claim, hold, is_waiting
 from webapp.campaigns.media import address
 from webapp.campaigns.models import Campaign
-from webapp.campaigns.people import known_fields
+from webapp.campaigns.people import is_anybody_left, known_fields
 from webapp.campaigns.rendering import Renderer, Words, credit_rule, service_of
-from webapp.campaigns.service import MessageInput, message_problems
+from webapp.campaigns.service import MessageInput, lost_lists, message_problems
 from webapp.campaigns.spool import Spool, SpoolWriter, spools
-from webapp.contacts.models import Contact
+from webapp.contacts.models import Contact, ContactList
 from webapp.core import clock
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
@@ -62,6 +62,7 @@ def launch(
     UserError with a sentence for everything that speaks against it: incomplete, not counted, nobody to write to, too
     little credit, a time that has passed, sent already.
     """
+    _one_at_a_time(session, campaign)
     result = check(session, settings, campaign)
     now = clock.now()
     upto = session.scalar(select(func.max(Contact.id)).where(Contact.list_id.in_(campaign.lists))) or 0
@@ -85,6 +86,15 @@ def launch(
     return run
 
 
+def _one_at_a_time(session: Session, campaign: Campaign) -> None:
+    """Until the transaction ends nobody deletes a list of the campaign, and no other launch counts on its credits."""
+    ids = [*campaign.lists, *campaign.excluded_lists]
+    session.execute(
+        select(ContactList.id).where(ContactList.id.in_(ids)).order_by(ContactList.id).with_for_update(read=True)
+    )
+    outbox.reserve_keys(session, 0)
+
+
 def check(session: Session, settings: Settings, campaign: Campaign) -> forecast.Forecast:
     """What the launch would do, exactly counted; UserError for everything that speaks against it."""
     dialect = DIALECTS[settings.gateway_dialect]
@@ -93,6 +103,8 @@ def check(session: Session, settings: Settings, campaign: Campaign) -> forecast.
         raise UserError("This campaign was sent already.")
     if not campaign.lists:
         raise UserError("Choose at least one list.", field="lists")
+    if lost_lists(session, campaign):
+        raise UserError("A list of this campaign was deleted. Choose again whom it goes to.", field="lists")
     known = [item.key for item in known_fields(session, campaign.lists)]
     given = MessageInput(campaign.text, campaign.caption, campaign.media_url or "", campaign.media_id is not None)
     for problem in message_problems(given, service, credit_rule(dialect), known):
@@ -106,6 +118,10 @@ def check(session: Session, settings: Settings, campaign: Campaign) -> forecast.
         raise UserError("The audience or the message has changed, so it is being counted again. Check and confirm.")
     if counted.recipients == 0:
         raise UserError("Nobody would receive this message. See below why, and choose another audience.")
+    if not is_anybody_left(session, Selection.of(campaign), renderer_of(settings, campaign)):
+        raise UserError(
+            "Since it was counted, everybody has opted out or left the lists: nobody would receive this message."
+        )
     purses.check_credits(purses.purse_of(session, dialect, service), counted.credits)
     return counted
 
@@ -141,7 +157,7 @@ def carry_out(db: Database, settings: Settings, campaign_id: int) -> None:
 def _fix_audience(db: Database, settings: Settings, campaign_id: int, spool: Spool) -> None:
     writer = SpoolWriter(spool, secrets.token_hex(4))
     try:
-        with db.reading() as session:
+        with db.still() as session:
             campaign = session.get_one(Campaign, campaign_id)
             run = session.get_one(Run, campaign.run_id)
             base = run.launched_keys
@@ -189,6 +205,7 @@ def _write(db: Database, settings: Settings, campaign_id: int, run_id: int, spoo
         run = session.get_one(Run, run_id, with_for_update=True)
         skip = run.launched_keys - base
         run.total = base + index["total"]
+        _reserve_more(session, run)
     position = base + skip
     size = _batch_size(settings)
     for rows in spool.chunks(skip, max(CHUNK // size, 1) * size):
@@ -202,6 +219,16 @@ def _write(db: Database, settings: Settings, campaign_id: int, run_id: int, spoo
                 update(Campaign).where(Campaign.id == campaign_id).values(lease_until=moment(session) + LEASE)
             )
         position += len(rows)
+
+
+def _reserve_more(session: Session, run: Run) -> None:
+    """Contacts of an import that was committing during the click can be more than there are keys: take others.
+
+    Only before the first row is written; keys left over are holes, which are allowed.
+    """
+    if run.launched_keys == 0 and run.total > run.last_key - run.first_key + 1:
+        run.first_key = outbox.reserve_keys(session, run.total)
+        run.last_key = run.first_key + run.total - 1
 
 
 def _batch_size(settings: Settings) -> int:

@@ -18,6 +18,7 @@ from webapp.campaigns.audience import (
     sort_out,
     walk,
 )
+from webapp.campaigns.rendering import Renderer
 from webapp.contacts.models import Contact, ContactList, ListField
 from webapp.gateway.codes import ServiceType
 
@@ -54,6 +55,19 @@ def sample(session: Session, selection: Selection, service: ServiceType, size: i
         if len(found) >= size or read >= WALK_LIMIT:
             break
     return found[:size]
+
+
+def is_anybody_left(session: Session, selection: Selection, renderer: Renderer) -> bool:
+    """Whether somebody would get the message now. True, too, where so many would not that a page cannot look at all."""
+    read = 0
+    for chunk in walk(session, selection, renderer.service, size=500):
+        for person, reason in chunk.members:
+            if reason is None and renderer.of(person.values).problem is None:
+                return True
+        read += chunk.rows
+        if read >= WALK_LIMIT:
+            return True
+    return False
 
 
 def neighbour(

@@ -239,4 +239,7 @@ def tell_replies(counter: Callable[[Session, int], int]) -> None:
 def launching_from(session: Session, list_id: int) -> str | None:
     """The name of a campaign that is just being launched from a list; one that was launched needs it no more."""
     launching = select(Campaign).join(Run, Run.id == Campaign.run_id).where(Run.state == RunState.LAUNCHING)
-    return next((campaign.name for campaign in session.scalars(launching) if list_id in campaign.lists), None)
+    for campaign in session.scalars(launching):
+        if list_id in campaign.lists or list_id in campaign.excluded_lists:
+            return campaign.name
+    return None

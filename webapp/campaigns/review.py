@@ -39,7 +39,10 @@ def review(campaign_id: int) -> Answer:
         return _to("show", campaign_id)
     step = service.first_open_step(read_session(), campaign, service_type(campaign))
     if step != "review":
-        flash(gettext("This step comes first."), "info")
+        if campaign.lists and service.lost_lists(read_session(), campaign):
+            flash(gettext("A list of this campaign was deleted. Choose again whom it goes to."), "warning")
+        else:
+            flash(gettext("This step comes first."), "info")
         return _to(step, campaign_id)
     return _page(campaign, TestForm())
 
@@ -173,14 +176,17 @@ def send(campaign_id: int) -> Answer:
     """The click. The second of two finds the campaign sent and shows it."""
     campaign = service.find(read_session(), campaign_id)
     if campaign.run_id is not None:
-        return _to("show", campaign_id)
+        return _sent_before(campaign_id)
     try:
         _check_typed(campaign)
         recipients = _launch(campaign_id)
     except UserError as error:
         again = service.find(read_session(), campaign_id)
         if again.run_id is not None:
-            return _to("show", campaign_id)
+            return _sent_before(campaign_id)
+        if error.field == "lists":
+            flash(say(error.msgid, error.values), "warning")
+            return _to("audience_step", campaign_id)
         return _page(again, TestForm(), fault=say(error.msgid, error.values)), 422
     services().jobs.start(LAUNCH, campaign_id)
     flash(
@@ -194,6 +200,11 @@ def send(campaign_id: int) -> Answer:
         else gettext("Scheduled. Until then everything can still be changed by cancelling it."),
         "success",
     )
+    return _to("show", campaign_id)
+
+
+def _sent_before(campaign_id: int) -> Response:
+    flash(gettext("It was sent already, by another click: everybody gets it once. This is how it stands."), "info")
     return _to("show", campaign_id)
 
 

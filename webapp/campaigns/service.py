@@ -267,12 +267,18 @@ STEPS: tuple[tuple[str, str], ...] = (
 
 def first_open_step(session: Session, campaign: Campaign, service: ServiceType) -> str:
     """The endpoint of the first step that still lacks something, "review" where none does."""
-    lists = lists_by_id(session, campaign.lists)
-    if not campaign.lists or any(row.archived_at is not None for row in lists.values()) or not lists:
+    if not campaign.lists or lost_lists(session, campaign):
         return "audience_step"
     known = [item.key for item in known_fields(session, campaign.lists)]
     given = MessageInput(campaign.text, campaign.caption, campaign.media_url or "", campaign.media_id is not None)
     return "message" if message_problems(given, service, CreditRule(), known) else "review"
+
+
+def lost_lists(session: Session, campaign: Campaign) -> bool:
+    """Whether a list that the audience is made of, or that is left out of it, was deleted since it was chosen."""
+    ids = {*campaign.lists, *campaign.excluded_lists}
+    there = lists_by_id(session, [*ids])
+    return len(there) < len(ids) or any(row.archived_at is not None for row in there.values())
 
 
 def names_of_lists(session: Session, campaign: Campaign) -> list[str]:

@@ -72,6 +72,7 @@ def delete_list(session: Session, list_id: int) -> ContactList:
     UserError where a campaign needs it or a file is being imported into it. Opt-outs stay: they belong to the person.
     """
     found = the_list(session, list_id)
+    session.refresh(found, with_for_update=True)  # a launch that holds it is seen by the checks when it has committed
     for check in in_use_checks:
         if user := check(session, list_id):
             raise UserError(

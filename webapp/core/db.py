@@ -57,6 +57,9 @@ class Database:
         else:
             self.engine = create_engine(url, pool_pre_ping=True, pool_size=16, max_overflow=32, hide_parameters=True)
             event.listen(self.engine, "begin", _begin_postgres)
+        self._still = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         self._durable = self.engine.execution_options(recado_write=True, recado_durable=True)
         self._quick = self.engine.execution_options(recado_write=True, recado_durable=False)
 
@@ -72,6 +75,15 @@ class Database:
         with self.reading() as session:
             if not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
+    @contextmanager
+    def still(self) -> Iterator[Session]:
+        """A reading session that sees one moment of the database from its first question to its last.
+
+        On SQLite every transaction does; PostgreSQL has to be asked for it.
+        """
+        with Session(self._still, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
