@@ -83,6 +83,7 @@ class Arena:
     campaigns: int = 0
     list_id: int = 0
     opted_out: int = 0
+    workers: list[BaseProcess] = field(default_factory=list)  # everyone who was ever started and may still live
 
     def settle_in(self) -> None:
         """A list, and credits."""
@@ -125,11 +126,12 @@ class Arena:
 
     def trouble(self) -> None:
         """One answer is about to be lost, and now and then somebody opts out."""
-        if len(self.box.faults()) < 2 and self.dice.random() < 0.6:
+        waiting = Counter(str(fault["path"]) for fault in self.box.faults())
+        if waiting["send-multiple"] < 2 and self.dice.random() < 0.8:
             kind, how = self.dice.choice(FAULTS)
             self.box.fault(kind, "send-multiple", times=1, **how)
             self.answers_lost += 1
-        if self.dice.random() < 0.1:
+        if not waiting["mt_id"] and self.dice.random() < 0.3:
             kind, how = self.dice.choice((("html", {}), ("http", {"status": 503}), ("lost", {}), ("cut", {})))
             self.box.fault(kind, "mt_id", times=1, **how)
         if self.dice.random() < 0.1 and self.opted_out < PEOPLE // 10:
@@ -137,13 +139,15 @@ class Arena:
             with self.services.db.writing() as session:
                 optouts.add(session, FIRST + self.dice.randrange(PEOPLE), origin="person", reason="pediu para sair")
 
-    def start(self, point: Point) -> BaseProcess:
-        """A worker that dies at a point."""
+    def start(self, point: Point | None) -> BaseProcess:
+        """A worker that dies at a point, or (None) lives on."""
+        shift = self.dice.choice(SHIFTS) if point else timedelta(0)
         process = _processes.Process(
             target=run_worker,
-            args=(self.services.settings, _forkserver(), point, self.dice.randrange(10**9), self.dice.choice(SHIFTS)),
+            args=(self.services.settings, _forkserver(), point, self.dice.randrange(10**9), shift),
         )
         process.start()
+        self.workers.append(process)
         return process
 
     def bury(self, process: BaseProcess, point: Point, since: float) -> bool:
@@ -153,6 +157,7 @@ class Arena:
         self.kills[point.name if not process.is_alive() else f"{AT_RANDOM.name} (was to die {point.name})"] += 1
         process.kill()
         process.join()
+        self.workers.remove(process)
         assert process.exitcode == -9, f"a worker ended by itself with {process.exitcode}"
         return True
 
@@ -163,7 +168,6 @@ class Arena:
         began = killed = 0
         while killed < kills:
             self.keep_stocked()
-            self.trouble()
             while len(living) < workers and began < kills:
                 if not order:
                     order = [*POINTS, *([AT_RANDOM, IN_THE_CALL] * 3)]
@@ -171,6 +175,7 @@ class Arena:
                 point = order.pop()
                 if "launch" in point.name or "audience" in point.name:
                     self.launch()
+                self.trouble()
                 living.append((self.start(point), point, time.monotonic()))
                 began += 1
             time.sleep(0.02)
@@ -184,10 +189,7 @@ class Arena:
         """A worker that nobody kills brings everything to its end."""
         self.answers_lost -= sum(fault["path"] == "send-multiple" for fault in self.box.faults())
         self.box.clear_faults()
-        process = _processes.Process(
-            target=run_worker, args=(self.services.settings, _forkserver(), None, 0, timedelta(0))
-        )
-        process.start()
+        process = self.start(None)
         deadline = time.monotonic() + seconds
         while self.unfinished():
             assert process.is_alive()
@@ -196,6 +198,12 @@ class Arena:
         process.terminate()
         process.join(20)
         assert process.exitcode == 0
+
+    def close(self) -> None:
+        """Nobody is left behind, however the test ended."""
+        for process in self.workers:
+            process.kill()
+            process.join()
 
     def unfinished(self) -> dict[str, int]:
         """What is still to happen."""

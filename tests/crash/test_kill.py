@@ -33,6 +33,7 @@ def arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arena]:
         made = Arena(box, services)
         made.settle_in()
         yield made
+        made.close()
         services.db.dispose()
 
 
