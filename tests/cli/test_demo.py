@@ -19,7 +19,7 @@ from webapp.campaigns.models import Campaign
 from webapp.core.db import Database
 from webapp.messages.models import Message, Run, RunCount
 from webapp.messages.queries import counts
-from webapp.processes import free_address
+from webapp.processes import PortTaken, free_address
 
 GREETING = re.compile(r"^  (admin|marketing|support) +(\S+@\S+) +(\S+)$", re.MULTILINE)
 START_SECONDS = 120  # on a quiet machine it is a tenth of that
@@ -80,6 +80,14 @@ def db(demo: Demo) -> Iterator[Database]:
     opened = Database(f"sqlite:///{demo.folder / 'recado.db'}")
     yield opened
     opened.dispose()
+
+
+def is_free(port: int) -> bool:
+    try:
+        free_address("127.0.0.1", port)
+    except PortTaken:
+        return False
+    return True
 
 
 def test_it_names_its_address_and_three_people_one_for_each_role(demo: Demo) -> None:
@@ -170,8 +178,11 @@ def test_it_ends_with_everything_it_started_and_keeps_its_people(demo: Demo, bas
     assert not [each for each in family if each.is_running()]
     free_address("127.0.0.1", int(demo.site.rsplit(":", 1)[1]))
     again = start(base)
+    family = psutil.Process(again.process.pid).children(recursive=True)
     try:
         assert again.people == demo.people
     finally:
         again.process.kill()
         again.process.communicate()
+    assert not psutil.wait_procs(family, 5)[1]
+    wait_for(lambda: is_free(int(again.site.rsplit(":", 1)[1])), 5, "the port")

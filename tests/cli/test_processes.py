@@ -109,6 +109,10 @@ def test_the_web_server_replaces_its_own_dead_process(environ: dict[str, str]) -
         wait_for(lambda: [each for each in everyone(web) if each.pid != inner.pid], 30, "a new process")
         wait_for(lambda: answers(port), 60, "the new process")
         assert web.poll() is None
+        family = everyone(web)
+        web.kill()  # and the other way round
+        wait_for(lambda: gone(family), 5, "the end")
+        wait_for(lambda: is_free(port), 5, "the port")
 
 
 def test_a_taken_port_is_refused_with_one_sentence(environ: dict[str, str]) -> None:
