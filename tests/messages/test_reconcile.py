@@ -1,8 +1,10 @@
 """Unknown outcomes: looked up first, resent only as the design allows, whatever the look-ups meet."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -13,9 +15,11 @@ from webapp.core import clock
 from webapp.core.web import Services
 from webapp.gateway.client import Gateway
 from webapp.gateway.errors import Refused
+from webapp.gateway.wire import Receipts
 from webapp.messages import outbox, queries, reconcile, sending
 from webapp.messages.claim import claim
 from webapp.messages.models import Batch, Run
+from webapp.messages.reference import encode
 from webapp.messages.sweep import leases_that_ran_out, sweep
 from webapp.sandbox.server import Sandbox
 
@@ -111,6 +115,99 @@ def test_a_look_up_that_lacks_what_we_know_proves_nothing(
     resolve()
     assert state_of(services, run).accepted == 10
     assert_each_once(box, 11)
+
+
+def look(services: Services, gateway: Gateway, *, settled: bool) -> Batch:
+    """One look at the only unknown batch, now; afterwards it is as returned."""
+    with services.db.writing() as session:
+        batch = session.scalars(select(Batch).where(Batch.state == "unknown")).one()
+        batch.look_at = clock.now() - timedelta(seconds=1)
+        if settled:
+            batch.settle_at = batch.look_at
+        batch_id = batch.id
+    assert reconcile.look_at_next(services.db, services.settings, gateway)
+    with services.db.reading() as session:
+        return session.get_one(Batch, batch_id)
+
+
+def test_scheduled_messages_that_stay_invisible_until_their_time_are_not_sent_again_before(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway, resolve: Resolve
+) -> None:
+    launch(1, numbers=[5521981232000])
+    resolve()
+    box.settings(hide_scheduled=True)
+    box.fault("lost", "send-multiple", times=1)
+    time = clock.now() + timedelta(hours=1)
+    run = launch(10, deliver_at=time, deliver_zone="America/Sao_Paulo")
+    assert sending.send_next(services.db, services.settings, gateway)
+    for _ in range(3):
+        batch = look(services, gateway, settled=False)
+        assert (batch.state, batch.looks) == ("unknown", 0)
+        assert batch.settle_at is not None
+        assert batch.settle_at >= time
+    box.advance(3700)
+    assert look(services, gateway, settled=True).state == "done"
+    assert state_of(services, run).accepted == 10
+    assert_each_once(box, 11)
+
+
+def test_a_row_with_our_reference_and_another_number_is_not_ours(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway, resolve: Resolve
+) -> None:
+    box.fault("http", "send-multiple", times=1)
+    run = launch(3)
+    assert sending.send_next(services.db, services.settings, gateway)
+    strangers = [
+        {"number": 5531977770000 + key, "campaign_id": encode(run.token, key), "content": "Outro"}
+        for key in range(run.first_key, run.last_key + 1)
+    ]
+    box.seed_history(strangers)
+    assert look(services, gateway, settled=True).state == "unknown"
+    assert state_of(services, run).unknown == 3
+    resolve()
+    assert state_of(services, run).accepted == 3
+    assert sum(row["origin"] == "api" for row in box.ledger()) == 3
+
+
+def test_of_several_rows_for_one_reference_the_one_with_the_number_counts(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway, resolve: Resolve
+) -> None:
+    box.fault("lost", "send-multiple", times=1)
+    run = launch(3)
+    assert sending.send_next(services.db, services.settings, gateway)
+    box.seed_history([{"number": 5531977770000, "campaign_id": encode(run.token, run.first_key), "content": "Outro"}])
+    resolve()
+    assert state_of(services, run).accepted == 3
+    assert sum(row["origin"] == "api" for row in box.ledger()) == 3
+
+
+@pytest.mark.parametrize("first_ever", [True, False])
+def test_a_gateway_that_keeps_less_than_the_whole_reference_proves_nothing(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway, resolve: Resolve,
+    monkeypatch: pytest.MonkeyPatch, first_ever: bool,
+) -> None:  # fmt: skip
+    if not first_ever:
+        launch(1, numbers=[5521981232000])
+        resolve()
+    box.fault("lost", "send-multiple", times=1)
+    run = launch(10)
+    assert sending.send_next(services.db, services.settings, gateway)
+    real = gateway.look_up
+
+    def cut(**asked: Any) -> Receipts:
+        found = real(**asked)
+        rows = [replace(row, reference=row.reference[:6]) for row in found.rows]
+        return Receipts(rows, found.odd, found.stated)
+
+    monkeypatch.setattr(gateway, "look_up", cut)
+    for _ in range(4):
+        batch = look(services, gateway, settled=True)
+        assert (batch.state, batch.looks, batch.problem) == ("unknown", 0, "control")
+        assert not sending.send_next(services.db, services.settings, gateway)
+    monkeypatch.undo()
+    resolve()
+    assert state_of(services, run).accepted == 10
+    assert_each_once(box, 10 if first_ever else 11)
 
 
 def test_look_ups_that_fail_themselves_count_for_nothing(

@@ -64,7 +64,7 @@ def look_at_next(db: Database, settings: Settings, gateway: Gateway) -> bool:
             chunk = asked.references[start : start + CHUNK]
             answer = gateway.look_up(references=[*chunk, *([control.reference] if control else [])]).rows
             found += answer
-            proven = proven and (control is None or _shows(answer, control))
+            proven = proven and (control is None or _shows(answer, control)) and not _cuts(answer, chunk)
     except GatewayError as error:
         log.warning("look-up failed", batch=asked.batch_id, error=type(error).__name__, code=error.code)
         db.retrying(lambda session: _conclude(session, asked, found, LOOKUP_FAILED))
@@ -123,6 +123,13 @@ def _control(session: Session, settings: Settings) -> Control | None:
 
 def _shows(rows: Sequence[Receipt], control: Control) -> bool:
     return any(row.reference.lower() == control.reference and row.number in (None, control.number) for row in rows)
+
+
+def _cuts(rows: Sequence[Receipt], references: Sequence[str]) -> bool:
+    """Whether the gateway answers with the beginning of a reference: it keeps less than we gave it, and its "never
+    heard of it" says nothing."""
+    parts = {row.reference.lower() for row in rows if row.reference} - set(references)
+    return any(reference.startswith(part) for part in parts for reference in references)
 
 
 def _conclude(session: Session, asked: Asked, found: Sequence[Receipt], problem: str | None) -> None:
