@@ -33,7 +33,9 @@ AREA_FIELD = "ddd"
 WALK_LIMIT = 20_000  # rows that a page may walk over while somebody waits
 
 _NUMBERS = bindparam("numbers", expanding=True, literal_execute=True, type_=BigInteger)
-PERSON_COLUMNS = (Contact.id, Contact.list_id, Contact.number, Contact.kind, Contact.name, Contact.fields)
+_CONTACT = Contact.__table__.c  # the table's own columns: rows come without the ORM's part, in half the time
+_BARE_COLUMNS: tuple[Any, ...] = (_CONTACT.id, _CONTACT.list_id, _CONTACT.number, _CONTACT.kind)
+PERSON_COLUMNS: tuple[Any, ...] = (*_BARE_COLUMNS, _CONTACT.name, _CONTACT.fields)
 
 
 class Person(NamedTuple):
@@ -71,6 +73,12 @@ def person_maker(session: Session, lists: Sequence[int]) -> Callable[[Any], Pers
         return Person(contact_id, list_id, number, kind, name, values)
 
     return make
+
+
+def _nameless(row: Any) -> Person:
+    """A person of whom only `_BARE_COLUMNS` were read."""
+    contact_id, list_id, number, kind = row
+    return Person(contact_id, list_id, number, kind, "", {})
 
 
 class Member(NamedTuple):
@@ -112,13 +120,18 @@ def walk(
     after: tuple[int, int] | None = None,
     backwards: bool = False,
     size: int = CHUNK,
+    values: bool = True,
 ) -> Iterator[Chunk]:
     """The audience in order of lists and contact ids.
 
     `upto`: no contact id above it (a launch fixes it). `after`: (list id, contact id) to start behind, or before when
-    walking `backwards`.
+    walking `backwards`. `values=False` spares reading names and fields where nobody asks for them, which is most of
+    the work.
     """
-    passes, make = conditions.test_of(selection.conditions), person_maker(session, selection.lists)
+    passes = conditions.test_of(selection.conditions)
+    whole = values or passes is not None
+    columns = PERSON_COLUMNS if whole else _BARE_COLUMNS
+    make = person_maker(session, selection.lists) if whole else _nameless
     order = list(enumerate(selection.lists))
     for place, list_id in reversed(order) if backwards else order:
         last: int | None = None
@@ -127,7 +140,7 @@ def walk(
                 continue
             last, after = after[1], None
         earlier = selection.lists[:place]
-        while rows := session.execute(_page(list_id, last, upto, backwards, size)).all():
+        while rows := session.execute(_page(columns, list_id, last, upto, backwards, size)).all():
             last = rows[-1].id
             people = [make(row) for row in rows]
             yield sort_out(session, people, earlier, selection.excluded, passes, service, upto=upto)
@@ -135,8 +148,10 @@ def walk(
                 break
 
 
-def _page(list_id: int, last: int | None, upto: int | None, backwards: bool, size: int) -> Select[Any]:
-    query = select(*PERSON_COLUMNS).where(Contact.list_id == list_id).limit(size)
+def _page(
+    columns: Sequence[Any], list_id: int, last: int | None, upto: int | None, backwards: bool, size: int
+) -> Select[Any]:
+    query = select(*columns).where(Contact.list_id == list_id).limit(size)
     query = query.order_by(Contact.id.desc() if backwards else Contact.id)
     if last is not None:
         query = query.where(Contact.id < last if backwards else Contact.id > last)

@@ -25,10 +25,11 @@ from webapp.campaigns.rendering import Renderer, Words, credit_rule, service_of
 from webapp.campaigns.service import MessageInput, lost_lists, message_problems
 from webapp.campaigns.spool import Spool, SpoolWriter, spools
 from webapp.contacts.models import Contact, ContactList
-from webapp.core import clock
+from webapp.core import clock, phone
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
 from webapp.core.settings import Settings
+from webapp.core.window import SendingWindow
 from webapp.gateway.codes import DIALECTS
 from webapp.messages import outbox
 from webapp.messages.models import Batch, Message, Run
@@ -40,7 +41,7 @@ CHUNK = 5000
 RATE_SECONDS = 10  # a batch holds at most what the rate lets out in that time
 
 
-Opening = Callable[[int], datetime]
+Waits = Callable[[int], datetime | None]
 
 
 class Lost(Exception):
@@ -163,13 +164,16 @@ def _fix_audience(db: Database, settings: Settings, campaign_id: int, spool: Spo
             base = run.launched_keys
             renderer = renderer_of(settings, campaign)
             due = clock.aware(campaign.send_at or run.not_before)
-            opens = settings.window.openings_from(due)
-            people = walk(session, Selection.of(campaign), renderer.service, upto=campaign.audience_upto)
+            waits = _nobody if run.ignores_window else _waits(settings.window, due)
+            people = walk(
+                session, Selection.of(campaign), renderer.service, upto=campaign.audience_upto,
+                values=bool(renderer.fields),
+            )  # fmt: skip
             for place, chunk in enumerate(people):
                 if place % 10 == 9:
                     hold(db, campaign_id)
                 for member in _without_written(session, run.id, base, chunk):
-                    _spool_one(writer, member, renderer, None if run.ignores_window else opens, due)
+                    _spool_one(writer, member, renderer, waits)
         writer.publish(base)
     except BaseException:
         writer.abandon()
@@ -185,7 +189,28 @@ def _without_written(session: Session, run_id: int, base: int, chunk: Chunk) -> 
     return [member for member in chunk.members if member.person.number not in there]
 
 
-def _spool_one(writer: SpoolWriter, member: Member, renderer: Renderer, opens: Opening | None, due: datetime) -> None:
+def _waits(window: SendingWindow, due: datetime) -> Waits:
+    """Until when a number's message waits for its window (naive UTC), None where it may leave when it is due.
+
+    One look-up an area code: the same holds for all of its numbers.
+    """
+    known: dict[int | None, datetime | None] = {}
+
+    def waits(number: int) -> datetime | None:
+        area = phone.ddd(number)
+        if area not in known:
+            opening = window.next_opening(due, area)
+            known[area] = clock.naive(opening) if opening > due else None
+        return known[area]
+
+    return waits
+
+
+def _nobody(_number: int) -> None:
+    """Nobody waits: the run ignores the window."""
+
+
+def _spool_one(writer: SpoolWriter, member: Member, renderer: Renderer, waits: Waits) -> None:
     person, reason = member
     if reason is not None:
         writer.leave_out(person.number, reason)
@@ -194,8 +219,7 @@ def _spool_one(writer: SpoolWriter, member: Member, renderer: Renderer, opens: O
     if rendered.problem is not None:
         writer.leave_out(person.number, rendered.problem)
         return
-    opening = opens(person.number) if opens else due
-    writer.add(person.number, rendered.text, clock.naive(opening) if opening > due else None)
+    writer.add(person.number, rendered.text, waits(person.number))
 
 
 def _write(db: Database, settings: Settings, campaign_id: int, run_id: int, spool: Spool) -> None:

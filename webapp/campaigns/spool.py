@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,8 @@ from webapp.messages.outbox import NewMessage
 FOLDER = "launches"  # below the instance folder
 _INDEX = "index.json"
 _LEFT_OUT = "left_out"
+_encoded = json.JSONEncoder(ensure_ascii=False).encode  # texts may have several lines; these have one
+_decoded = json.JSONDecoder().decode
 
 
 class Spool:
@@ -59,7 +62,7 @@ class Spool:
                     if name == _LEFT_OUT:
                         yield NewMessage(int(number), None, None, rest)
                     else:
-                        yield NewMessage(int(number), json.loads(rest) if rest else None, not_before)
+                        yield NewMessage(int(number), _decoded(rest) if rest else None, not_before)
             skip = 0
 
     def chunks(self, skip: int, size: int) -> Iterator[list[NewMessage]]:
@@ -67,6 +70,16 @@ class Spool:
         rows = self.rows(skip)
         while chunk := list(islice(rows, size)):
             yield chunk
+
+
+@dataclass(slots=True)
+class _Part:
+    """A file being written: people with the same opening, or those left out."""
+
+    name: str
+    opening: datetime | None
+    file: IO[str]
+    people: int = 0
 
 
 class SpoolWriter:
@@ -77,49 +90,45 @@ class SpoolWriter:
         self.part = spool.path.with_name(f".{spool.path.name}.{token}.part")
         shutil.rmtree(self.part, ignore_errors=True)
         self.part.mkdir(parents=True)
-        self._files: dict[str, IO[str]] = {}
-        self._openings: dict[str, datetime | None] = {}
-        self._people: dict[str, int] = {}
+        self._by_opening: dict[datetime | None, _Part] = {}
+        self._left_out: _Part | None = None
 
     def add(self, number: int, text: str | None, opening: datetime | None) -> None:
         """One person; `opening` is naive UTC, None for the run's own time."""
-        name = f"{opening:%Y%m%d%H%M%S}" if opening else "0"
-        self._openings[name] = opening
-        body = "" if text is None else json.dumps(text, ensure_ascii=False)
-        self._file(name).write(f"{number}\t{body}\n")
-        self._people[name] += 1
+        part = self._by_opening.get(opening)
+        if part is None:
+            name = f"{opening:%Y%m%d%H%M%S}" if opening else "0"
+            part = self._by_opening[opening] = self._begin(name, opening)
+        part.people += 1
+        part.file.write(f"{number}\t{'' if text is None else _encoded(text)}\n")
 
     def leave_out(self, number: int, reason: str) -> None:
         """One person who gets nothing, and why."""
-        self._file(_LEFT_OUT).write(f"{number}\t{reason}\n")
-        self._people[_LEFT_OUT] += 1
+        if self._left_out is None:
+            self._left_out = self._begin(_LEFT_OUT, None)
+        self._left_out.people += 1
+        self._left_out.file.write(f"{number}\t{reason}\n")
 
-    def _file(self, name: str) -> IO[str]:
-        found = self._files.get(name)
-        if found is None:
-            found = self._files[name] = (self.part / name).open("w", encoding="utf-8", newline="\n")
-            self._people[name] = 0
-        return found
+    def _begin(self, name: str, opening: datetime | None) -> _Part:
+        return _Part(name, opening, (self.part / name).open("w", encoding="utf-8", newline="\n"))
 
     @property
-    def total(self) -> int:
-        """People written so far."""
-        return sum(self._people.values())
+    def _parts(self) -> list[_Part]:
+        """In the order in which they leave, the people left out in the last one."""
+        parts = sorted(self._by_opening.values(), key=lambda part: part.name)
+        return parts if self._left_out is None else [*parts, self._left_out]
 
     def publish(self, base: int) -> None:
         """Everything on the disk, then the folder's name in one step. `base`: keys of the run used before this."""
-        order = sorted(name for name in self._files if name != _LEFT_OUT)
-        order += [_LEFT_OUT] if _LEFT_OUT in self._files else []
-        parts = []
-        for name in order:
-            file = self._files[name]
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            opening = self._openings.get(name)
-            parts.append([name, opening.isoformat() if opening else None, self._people[name]])
+        parts, total = [], 0
+        for part in self._parts:
+            total += part.people
+            part.file.flush()
+            os.fsync(part.file.fileno())
+            part.file.close()
+            parts.append([part.name, part.opening.isoformat() if part.opening else None, part.people])
         with (self.part / _INDEX).open("w", encoding="utf-8") as index:
-            json.dump({"base": base, "total": self.total, "parts": parts}, index)
+            json.dump({"base": base, "total": total, "parts": parts}, index)
             index.flush()
             os.fsync(index.fileno())
         try:
@@ -132,8 +141,8 @@ class SpoolWriter:
 
     def abandon(self) -> None:
         """Throw away what was written."""
-        for file in self._files.values():
-            file.close()
+        for part in self._parts:
+            part.file.close()
         shutil.rmtree(self.part, ignore_errors=True)
 
 

@@ -3,14 +3,17 @@
 A row is written and committed with its key before any call that may send it; its reference decodes to that key.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
@@ -24,6 +27,8 @@ SINGLE_PRIORITY = 0  # replies and tests leave before campaigns
 CANARY_SHARE, CANARY_LEAST = 0.01, 100  # of the audience, and people, that a canary sends ahead
 CANARY = "canary"  # `batch.problem` of what waits for the canary's end
 _WRITTEN = ("id", "run_id", "number", "type", "text", "state", "reason", "at")
+_Written = tuple[int, int, int, int, str | None, str, str | None, datetime | str]
+_PENDING, _SUPPRESSED = RowState.PENDING.value, RowState.SUPPRESSED.value  # plain texts, as drivers like them
 
 
 class NewMessage(NamedTuple):
@@ -99,44 +104,54 @@ def write_chunk(session: Session, run: Run, rows: Sequence[NewMessage], batch_si
     if start + len(rows) - 1 > run.last_key:
         raise ValueError(f"run {run.id} reserved {run.last_key - run.first_key + 1} keys, more rows were offered")
     now = clock.now()
-    values = [
-        {
-            "id": start + place, "run_id": run.id, "number": row.number, "type": run.type, "text": row.text,
-            "state": RowState.SUPPRESSED if row.left_out else RowState.PENDING, "reason": row.left_out, "at": now,
-        }
-        for place, row in enumerate(rows)
-    ]  # fmt: skip
-    written = _insert_new(session, run.id, values)
+    run_id, type_, at = run.id, run.type, _driver_moment(session, now)
+    written = _insert_new(session, run_id, [
+        (key, run_id, number, type_, text, _SUPPRESSED if left_out else _PENDING, left_out, at)
+        for key, (number, text, _, left_out) in enumerate(rows, start)
+    ])  # fmt: skip
     changes = counters.Changes()
-    for (state, reason), group in groupby(sorted((v["state"], v["reason"] or "") for v in written)):
-        changes.add(counters.Place(run.id, state, reason, None, None, run.type, now, None), len(list(group)))
+    for (state, reason), n in Counter((state, reason) for _, _, _, _, _, state, reason, _ in written).items():
+        changes.add(counters.Place(run_id, state, reason, None, None, type_, now, None), n)
     changes.write(session)
-    kept = {value["id"] for value in written if value["state"] == RowState.PENDING}
+    kept = {row[0] for row in written if row[5] == _PENDING}
     if batches := list(_batches(run, rows, start, kept, batch_size)):
         session.execute(insert(Batch), batches)
     run.launched_keys += len(rows)
     return len(written)
 
 
-def _insert_new(session: Session, run_id: int, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Insert the rows that the run does not have; returns those. Doubles are rare, so they are looked for once."""
-    if not values:
+def _insert_new(session: Session, run_id: int, rows: list[_Written]) -> list[_Written]:
+    """Insert the rows that the run does not have; returns those. Doubles are so rare that they are met, not sought."""
+    if not rows:
         return []
-    numbers = [value["number"] for value in values]
-    there = set(session.scalars(select(Message.number).where(Message.run_id == run_id, Message.number.in_(numbers))))
-    fresh: dict[int, dict[str, Any]] = {}
-    for value in values:
-        if value["number"] not in there:
-            fresh.setdefault(value["number"], value)
-    written = list(fresh.values())
-    if written:
-        at = _driver_moment(session, written[0]["at"])  # the same for all of a chunk
-        marks = ", ".join("?" if session.get_bind().dialect.name == "sqlite" else "%s" for _ in _WRITTEN)
-        session.connection().exec_driver_sql(
-            f"INSERT INTO message ({', '.join(_WRITTEN)}) VALUES ({marks})",  # noqa: S608 - names are ours
-            [(*(value[name] for name in _WRITTEN[:5]), str(value["state"]), value["reason"], at) for value in written],
+    try:
+        with session.begin_nested():
+            _insert(session, rows)
+        return rows
+    except (IntegrityError, UniqueViolation):
+        numbers = [row[2] for row in rows]
+        known = select(Message.number).where(Message.run_id == run_id, Message.number.in_(numbers))
+        there = set(session.scalars(known))
+    fresh: dict[int, _Written] = {}
+    for row in rows:
+        if row[2] not in there:
+            fresh.setdefault(row[2], row)
+    _insert(session, list(fresh.values()))
+    return list(fresh.values())
+
+
+def _insert(session: Session, rows: list[_Written]) -> None:
+    """The driver's own way for many rows: nothing of SQLAlchemy's stands between."""
+    connection, names = session.connection(), ", ".join(_WRITTEN)
+    if connection.dialect.name == "postgresql":
+        with connection.connection.cursor().copy(f"COPY message ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    elif rows:
+        connection.exec_driver_sql(
+            f"INSERT INTO message ({names}) VALUES ({', '.join('?' * len(_WRITTEN))})",  # noqa: S608 - names are ours
+            rows,
         )
-    return written
 
 
 def _driver_moment(session: Session, at: datetime) -> datetime | str:
@@ -148,12 +163,12 @@ def _batches(run: Run, rows: Sequence[NewMessage], start: int, kept: set[int], s
     """Cut a chunk into batches: one not-before each, at most `size` rows, the canary's apart from the rest."""
     ahead = run.first_key + canary_size(run.total) if run.canary else None
 
-    def leaving(pair: tuple[int, NewMessage]) -> tuple[datetime, bool]:
-        opening = max(pair[1].not_before or run.not_before, run.not_before)
-        return opening, ahead is not None and pair[0] >= ahead
+    def leaving(pair: tuple[int, NewMessage]) -> tuple[datetime | None, bool]:
+        return pair[1].not_before, ahead is not None and pair[0] >= ahead
 
-    due = [(start + place, row) for place, row in enumerate(rows) if start + place in kept]
-    for (not_before, waits), group in groupby(due, key=leaving):
+    due = [(key, row) for key, row in enumerate(rows, start) if key in kept]
+    for (opening, waits), group in groupby(due, key=leaving):
+        not_before = max(opening or run.not_before, run.not_before)
         keys = [key for key, _ in group]
         for at in range(0, len(keys), size):
             part = keys[at : at + size]
