@@ -57,7 +57,7 @@ def _made(campaign_id: int, format: str) -> Statement:
         if service.find(session, campaign_id).run_id is None:
             raise NotFound("This campaign was not sent yet.")
         audit.record(session, "campaign.statement", f"campaign {campaign_id}", format=format)
-    with services().db.snapshot() as session:
+    with services().db.still() as session:
         campaign = service.find(session, campaign_id)
         assert campaign.run is not None
         return counted(session, campaign, campaign.run, clock.now())
@@ -145,6 +145,6 @@ def _check(found: Statement) -> Iterator[Line]:
         term = words.term(each.key)
         item = f"{term}: {gettext(each.words)}" if each.words else term
         value = gettext("%(rows)s in the rows, %(counters)s in the counters", rows=each.rows, counters=each.counters)
-        yield f"differs.{each.key}", item, value
+        yield f"differs.{each.key}" + (f".{each.reason}" if each.reason else ""), item, value
     if found.stray:
         yield "stray", gettext("Waiting messages that belong to no batch"), found.stray

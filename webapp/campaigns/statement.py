@@ -97,6 +97,7 @@ class Disagreement(NamedTuple):
     """A figure that the rows and the page's counters tell differently. `words` is the reason's msgid, or ""."""
 
     key: str
+    reason: str
     words: str
     rows: int
     counters: int
@@ -148,7 +149,7 @@ class _Cell(NamedTuple):
 
 
 def statement(session: Session, campaign: Campaign, run: Run, now: datetime) -> Statement:
-    """Count a launched campaign row by row. Give a session of one moment (`Database.snapshot`), `now` naive UTC."""
+    """Count a launched campaign row by row. Give a session of one moment (`Database.still`), `now` naive UTC."""
     cells = _counted_rows(session, run.id)
     equation, stray = _equation(session, run, cells, now)
     counters = _counted_before(session, run.id)
@@ -289,7 +290,7 @@ def _figures(equation: Equation, cells: Sequence[_Cell]) -> Figures:
 
 def _disagreements(rows: Figures, counters: Figures) -> list[Disagreement]:
     return [
-        Disagreement(key, _words(key, reason) if reason else "", rows.get((key, reason), 0), n)
+        Disagreement(key, reason, _words(key, reason) if reason else "", rows.get((key, reason), 0), n)
         for key, reason in dict.fromkeys([*rows, *counters])
         if (n := counters.get((key, reason), 0)) != rows.get((key, reason), 0)
     ]

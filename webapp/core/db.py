@@ -70,14 +70,6 @@ class Database:
             yield session
 
     @contextmanager
-    def snapshot(self) -> Iterator[Session]:
-        """Like `reading()`, with every answer from one and the same moment, on PostgreSQL too."""
-        with self.reading() as session:
-            if not self.is_sqlite:
-                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-            yield session
-
-    @contextmanager
     def still(self) -> Iterator[Session]:
         """A reading session that sees one moment of the database from its first question to its last.
 
