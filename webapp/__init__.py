@@ -33,14 +33,18 @@ PAGES = (accounts, contacts, campaigns, inbox, reports, credits, dashboard, admi
 JOBS = (accounts_jobs, credits_jobs, messages_jobs, contacts_jobs, campaigns_jobs, inbox_jobs, reports_jobs)
 
 
+def keys_of(settings: Settings) -> list[str]:
+    """The secret key, made at first use where none is given, and the older ones that still open what they closed."""
+    return [settings.secret_key or keep(settings.instance / "secret_key"), *settings.secret_key_fallbacks]
+
+
 def make_services(settings: Settings, *, immediate_jobs: bool = False) -> Services:
     """Open what one process of an installation needs: database, job queue, keys."""
-    key = settings.secret_key or keep(settings.instance / "secret_key")
     services = Services(
         settings=settings,
         db=Database(settings.database_url),
         jobs=Jobs(settings.database_url, immediate=immediate_jobs),
-        box=sealed_box(key, *settings.secret_key_fallbacks),
+        box=sealed_box(*keys_of(settings)),
     )
     for feature in JOBS:
         feature.register(services)
@@ -52,7 +56,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Flask:
     app = Flask("webapp", root_path=str(ROOT), template_folder="templates", static_folder="static")
     services = services or make_services(settings)
     app.extensions["recado"] = services
-    security.init_app(app, settings, settings.secret_key or keep(settings.instance / "secret_key"))
+    security.init_app(app, settings, keys_of(settings)[0])
     i18n.init_app(app, settings.locale, settings.timezone)
     assets_views.init_app(app, settings.assets_url, settings.instance, security.nonce)
     for part in (web, filters, login, errorpages, shell, health):

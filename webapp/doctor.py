@@ -16,9 +16,9 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import make_services
+from webapp import keys_of, make_services
 from webapp.accounts.models import Person
-from webapp.core import assets, clock
+from webapp.core import assets, clock, installation
 from webapp.core.db import moment
 from webapp.core.errors import UserError
 from webapp.core.settings import Settings
@@ -58,7 +58,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         database = _database(services)
         yield database
         if database.level != FAIL:
-            for look in (_people, _worker, _jobs, _gateway, _callbacks):
+            for look in (_belongs, _people, _worker, _jobs, _gateway, _callbacks):
                 yield from _guarded(look, services)
     finally:
         services.db.dispose()
@@ -116,6 +116,21 @@ def _database(services: Services) -> Finding:
             WARN, "database", f"{kind} answers, but its clock is {seconds} s away from ours. Set both by NTP."
         )
     return Finding(OK, "database", f"{kind} answers and has the schema of this version")
+
+
+def _belongs(services: Services) -> Iterator[Finding]:
+    """Machines of one installation share folder and key; what was never started has neither yet."""
+    folder = services.settings.instance
+    try:
+        with services.db.reading() as session:
+            if session.get(installation.Installation, 1) is None:
+                return
+            installation.check(session, folder)
+        installation.check_key(folder, keys_of(services.settings))
+    except UserError as error:
+        yield Finding(FAIL, "folder", error.msgid % error.values)
+    else:
+        yield Finding(OK, "folder", f"{folder} and its key belong to this database")
 
 
 def _people(services: Services) -> Iterator[Finding]:

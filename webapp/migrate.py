@@ -6,11 +6,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from webapp.core.db import Database
 
 FOLDER = Path(__file__).parent / "migrations"
+LOCK = 0x5245_4341_444F  # the number of our advisory lock on PostgreSQL
 
 
 def _config() -> Config:
@@ -43,8 +44,10 @@ def is_current(db: Database) -> bool:
 
 
 def upgrade(db: Database) -> None:
-    """Create or migrate the database."""
+    """Create or migrate the database. Of several machines that do so at once, one does and the others wait for it."""
     config = _config()
     with db.durable_engine.begin() as connection:
+        if not db.is_sqlite:  # which lets one write at a time anyway
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

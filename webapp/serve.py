@@ -11,8 +11,9 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from huey.consumer import Consumer
+from sqlalchemy.exc import IntegrityError
 
-from webapp import create_app, make_services, migrate
+from webapp import create_app, keys_of, make_services, migrate
 from webapp.core import installation, logs
 from webapp.core.errors import UserError
 from webapp.core.jobs import Ticker
@@ -56,11 +57,20 @@ def require_schema(services: Services) -> None:
 def first_start(services: Services) -> None:
     """What a new installation needs once: a name and the callback token (its secret key is made with the services).
 
-    UserError where the instance folder belongs to another database.
+    UserError where the instance folder belongs to another database, or the secret key is not that of the others.
     """
+    try:
+        _first_start(services)
+    except IntegrityError:  # another machine was first, at the same moment
+        _first_start(services)
+
+
+def _first_start(services: Services) -> None:
+    settings = services.settings
     with services.db.writing() as session:
-        installation.check(session, services.settings.instance)
-        account.ensure_token(session, services.settings, services.box)
+        installation.check(session, settings.instance)
+        installation.check_key(settings.instance, keys_of(settings))
+        account.ensure_token(session, settings, services.box)
 
 
 def wsgi(settings: Settings) -> WSGIApplication:

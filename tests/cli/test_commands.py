@@ -293,6 +293,22 @@ def test_a_folder_of_another_installation_is_refused_with_what_mends_it(recado: 
     assert recado("db", "upgrade", **elsewhere).status == 0
 
 
+def test_another_secret_key_is_refused_and_a_rotated_one_is_not(recado: Recado, tmp_path: Path) -> None:
+    here = {"RECADO_INSTANCE": str(tmp_path / "new")}
+    first, second, third = (f"a secret key number {number}" for number in "123")
+    assert recado("db", "upgrade", **here, RECADO_SECRET_KEY=first).status == 0
+    for command in ("worker", "web", "serve"):
+        assert "RECADO_SECRET_KEY_FALLBACKS" in recado(command, **here, RECADO_SECRET_KEY=second).refusal
+    assert "was used with" in recado("doctor", **here, RECADO_SECRET_KEY=second).out
+    rotated = here | {"RECADO_SECRET_KEY": second, "RECADO_SECRET_KEY_FALLBACKS": first}
+    assert recado("db", "upgrade", **rotated).status == 0
+    assert "was used with" in recado("worker", **here, RECADO_SECRET_KEY=first).refusal
+    check = tmp_path / "new" / "secret_check"
+    assert second not in check.read_text() and stat.S_IMODE(check.stat().st_mode) == 0o600
+    check.unlink()
+    assert recado("db", "upgrade", **here, RECADO_SECRET_KEY=third).status == 0
+
+
 def test_json_output_is_one_object_even_where_much_is_logged(
     recado: Recado, imported: str, installed: Services, box: Sandbox
 ) -> None:

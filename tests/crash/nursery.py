@@ -17,6 +17,8 @@ from types import TracebackType
 
 import psutil
 
+from webapp.processes import die_with_parent
+
 PATIENCE = 10.0  # seconds for a process to end
 
 
@@ -78,6 +80,7 @@ class Nursery:
 def _run(told: dict[str, object], mother: int) -> None:
     from webapp.cli import main
 
+    die_with_parent(mother)
     for name in [name for name in os.environ if name.startswith("RECADO_")]:
         del os.environ[name]
     os.environ.update(told["environment"])  # type: ignore[call-overload]
@@ -88,8 +91,7 @@ def _run(told: dict[str, object], mother: int) -> None:
     for number, source in enumerate((nothing, log, log)):
         os.dup2(source, number)
     exec(str(told["prelude"]), {})
-    arguments: list[str] = told["arguments"]  # type: ignore[assignment]
-    main([*arguments, "--parent", str(mother)])
+    main(told["arguments"])
 
 
 def serve() -> None:

@@ -17,6 +17,7 @@ from tests.crash.machines import (
     Machines,
     address,
     answers,
+    as_environment,
     compose,
     confirm,
     imported,
@@ -29,7 +30,10 @@ from tests.crash.nursery import Nursery
 from tests.crash.witness import Call, Witness
 from tests.installation import PASSWORD, free_port
 from tests.visitor import Visitor
+from webapp import migrate
 from webapp.core import clock
+from webapp.core.db import Database
+from webapp.core.installation import Installation
 from webapp.inbox.models import Inbound, RawInbound
 from webapp.messages import outbox
 from webapp.messages.models import Cursor, DayCount, Message, Run, RunCount
@@ -194,6 +198,22 @@ def every_reply_once(place: Machines, answering: Counter[tuple[int, str]]) -> No
         ways = set(session.scalars(select(RawInbound.source)))
     assert kept == answering
     assert "callback" in ways
+
+
+def test_machines_that_start_at_the_same_moment_make_one_installation(
+    nursery: Nursery, postgres_empty_url: str, tmp_path: Path
+) -> None:
+    environment = as_environment({"instance": str(tmp_path / "shared"), "database_url": postgres_empty_url})
+    starting = [
+        nursery.start("db", "upgrade", environment=environment, log=tmp_path / f"{number}.log") for number in range(4)
+    ]
+    assert not psutil.wait_procs([each.process for each in starting], 60)[1]
+    told = [each.log.read_text() for each in starting]
+    assert told == [f"The database is at revision {migrate.head()}.\n"] * 4
+    db = Database(postgres_empty_url)
+    with db.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Installation)) == 1
+    db.dispose()
 
 
 RATE = 500  # messages a second

@@ -1,10 +1,13 @@
-"""Whether the instance folder and the database belong together.
+"""Whether the instance folder, the database and the secret key belong together.
 
 Machines of one installation share one folder. One that was given a folder of its own, or another installation's
-database, would host media that nobody finds and seal passwords that nobody else can open.
+database, would host media that nobody finds; one with a key of its own would seal passwords that nobody else can open,
+and sign everybody out who comes from another machine.
 """
 
+import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import String
@@ -12,9 +15,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.core.db import Base
 from webapp.core.errors import UserError
-from webapp.core.secrets import keep
+from webapp.core.secrets import fingerprint, keep
 
 FILE = "installation"
+KEY_FILE = "secret_check"
 
 
 class Installation(Base):
@@ -43,3 +47,26 @@ def check(session: Session, folder: Path) -> None:
             name=found.name,
             file=str(path),
         )
+
+
+def check_key(folder: Path, keys: Sequence[str]) -> None:
+    """Remember which secret key the folder is used with; UserError where it is used with another one.
+
+    `keys` are the one in force and those that still open what they closed. The folder keeps no key, but a keyed hash.
+    """
+    path = folder / KEY_FILE
+    marks = [fingerprint(key, FILE) for key in keys]
+    kept = keep(path, marks[0])
+    if kept not in marks:
+        raise UserError(
+            "The secret key is not the one that %(folder)s was used with: give every machine the same "
+            "RECADO_SECRET_KEY, name the former one in RECADO_SECRET_KEY_FALLBACKS, or, where it is lost, delete "
+            "%(file)s.",
+            folder=str(folder),
+            file=str(path),
+        )
+    if kept != marks[0]:  # rotated: from now on the new one is asked for
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(marks[0])
+        draft.replace(path)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import structlog
 from huey import PostgresHuey, SqliteHuey
 from huey.api import Huey
@@ -104,7 +105,11 @@ def _queue(url: str, immediate: bool) -> Huey:
     options: dict[str, Any] = {"results": False, "immediate": immediate}
     if url.startswith("sqlite:///"):
         return SqliteHuey("recado", filename=url.removeprefix("sqlite:///"), timeout=30, **options)
-    return PostgresHuey("recado", dsn=url.replace("+psycopg", "", 1), **options)
+    while True:
+        try:
+            return PostgresHuey("recado", dsn=url.replace("+psycopg", "", 1), **options)
+        except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
+            time.sleep(0.05)  # another machine is making the same table; the next time it is there
 
 
 class Ticker(threading.Thread):
