@@ -37,6 +37,7 @@ ACTIONS: dict[str, str] = {
     "campaign.statement": N_("Took a campaign's statement"),
     "campaign.test": N_("Sent a test"),
     "campaign.window": N_("Lifted the sending window"),
+    "campaign.window_kept": N_("Put the sending window back in force"),
     "contact.add": N_("Added a contact"),
     "contact.change": N_("Changed a contact"),
     "contact.remove": N_("Removed a contact"),

@@ -93,6 +93,7 @@ def _save_audience(campaign_id: int | None) -> Answer:
         if valid:
             with write_session() as session:
                 campaign = service.draft(session, campaign_id) if campaign_id else _created(session, form.name.data)
+                _hold_to_what_was_allowed(session, campaign)
                 service.save_audience(
                     session, campaign, service_type(campaign), name=form.name.data, lists=form.lists.data or [],
                     excluded=form.excluded.data or [], filters=conditions,
@@ -155,6 +156,19 @@ def _counted(
     return audience.count(session, selection, service_type(campaign))
 
 
+def _hold_to_what_was_allowed(session: Session, campaign: Campaign) -> None:
+    """An administrator let this audience get this message at any hour: who changes either is held to the window."""
+    if campaign.ignores_window and not may("admin"):
+        _respect_window(session, campaign)
+        flash(gettext("The sending window counts again: an administrator had allowed the campaign as it was."), "info")
+
+
+def _respect_window(session: Session, campaign: Campaign) -> None:
+    if campaign.ignores_window:
+        campaign.ignores_window = False
+        audit.record(session, "campaign.window_kept", f"campaign {campaign.id}")
+
+
 # ---------- what ----------
 
 
@@ -204,6 +218,7 @@ def _save_message(campaign_id: int, form: MessageForm) -> list[UserError]:
         if checked and upload:
             folder, name = settings().instance, upload.filename or ""
             hosted = media.keep(session, folder, checked, kind.content, name, current_user.id)
+        _hold_to_what_was_allowed(session, campaign)
         service.save_message(
             session, campaign, kind, text=given.text, caption=given.caption, hosted=None if url else hosted,
             media_url=url or None, accents="save" if form.accents.data else "keep",
@@ -294,6 +309,8 @@ def save_schedule(campaign_id: int) -> Answer:
                 changed = service.draft(session, campaign_id)
                 if given.ignores_window and not changed.ignores_window:
                     audit.record(session, "campaign.window", f"campaign {campaign_id}")
+                elif not given.ignores_window:
+                    _respect_window(session, changed)
                 service.save_schedule(changed, given, clock.aware(clock.now()))
                 counting.begin(session, changed)
             services().jobs.start(COUNT, campaign_id)

@@ -21,28 +21,42 @@ _MOST_NAMED = 6
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """People whose messages may leave from one moment on. `at` is aware UTC; `places` are states, () for the rest."""
+    """People whose messages may leave from one moment on.
+
+    `at` is aware UTC; `places` are states, () for the rest; `too_late`: by then the campaign is valid no more.
+    """
 
     at: datetime
     people: int
     places: tuple[str, ...]
     at_once: bool
+    too_late: bool = False
 
 
 def openings(
-    areas: Mapping[int, int], window: SendingWindow, moment: datetime, *, ignores_window: bool = False
+    areas: Mapping[int, int],
+    window: SendingWindow,
+    moment: datetime,
+    *,
+    ignores_window: bool = False,
+    valid_until: datetime | None = None,
 ) -> list[Opening]:
-    """The plan of a campaign that is due at `moment` (aware), earliest first; `areas` counts people by area code."""
+    """The plan of a campaign that is due at `moment`, earliest first; `areas` counts people by area code.
+
+    `moment` and `valid_until` are aware.
+    """
     groups: dict[datetime, dict[int, int]] = {}
     for area, people in areas.items():
         if people:
             at = moment if ignores_window else window.next_opening(moment, area or None)
             groups.setdefault(at, {})[area] = people
-    largest = max(groups.values(), key=lambda group: sum(group.values()), default=None)
     return [
-        Opening(at, sum(group.values()), () if group is largest and len(groups) == 1 else _places(group), at <= moment)
+        Opening(
+            at, sum(group.values()), _places(group) if len(groups) > 1 else (), at <= moment,
+            valid_until is not None and at >= valid_until,
+        )
         for at, group in sorted(groups.items())
-    ]
+    ]  # fmt: skip
 
 
 def _places(group: Mapping[int, int]) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """The last step: what exactly will happen, a test on one's own phone, and the click that sends."""
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, flash, redirect, render_template, request, url_for
@@ -16,6 +18,7 @@ from webapp.campaigns.jobs import COUNT, LAUNCH
 from webapp.campaigns.models import Campaign
 from webapp.core import clock, phone
 from webapp.core.errors import UserError
+from webapp.core.i18n import N_
 from webapp.core.web import read_session, services, settings, write_session
 from webapp.credits.words import say
 from webapp.messages import outbox
@@ -23,6 +26,7 @@ from webapp.messages.states import REASONS
 from webapp.optouts.queries import is_opted_out
 
 TYPED_FROM = 1000  # recipients above which the number is typed to confirm
+NOBODY_IN_TIME = N_("“Valid until” comes before the sending window opens for anybody: nobody would receive anything.")
 Answer = str | Response | tuple[str, int]
 
 
@@ -98,9 +102,12 @@ def _forecast(campaign: Campaign) -> dict[str, Any]:
         launch.check(session, settings(), campaign)
     except UserError as error:
         shown["refusal"] = say(error.msgid, error.values)
-    moment = clock.aware(campaign.send_at or now)
-    rows = plan.openings(result.areas, settings().window, moment, ignores_window=campaign.ignores_window)
-    shown["plan"] = [(row, words.opening_words(row, campaign.timezone, clock.aware(now))) for row in rows]
+    rows = _plan(campaign, result, now)
+    if _nobody_in_time(rows) and not shown["refusal"]:
+        shown["refusal"] = gettext(NOBODY_IN_TIME)
+    at_once = clock.aware(now if campaign.send_at else _due(campaign, now))  # "now" has its seconds to be undone
+    shown["plan"] = [(row, words.opening_words(row, campaign.timezone, at_once)) for row in rows]
+    shown["plan_place"] = words.place_words(campaign.timezone)
     fields = {item.key: item.label for item in people.known_fields(session, campaign.lists)}
     return shown | {
         "result": result,
@@ -110,6 +117,22 @@ def _forecast(campaign: Campaign) -> dict[str, Any]:
         "typed_from": TYPED_FROM,
         "undo_seconds": current_user.undo_seconds,
     }
+
+
+def _due(campaign: Campaign, now: datetime) -> datetime:
+    return campaign.send_at or now + timedelta(seconds=current_user.undo_seconds)
+
+
+def _plan(campaign: Campaign, result: forecast.Forecast, now: datetime) -> list[plan.Opening]:
+    """Who gets it when, were it confirmed at this moment (naive UTC)."""
+    return plan.openings(
+        result.areas, settings().window, clock.aware(_due(campaign, now)), ignores_window=campaign.ignores_window,
+        valid_until=clock.aware(campaign.valid_until) if campaign.valid_until else None,
+    )  # fmt: skip
+
+
+def _nobody_in_time(rows: Sequence[plan.Opening]) -> bool:
+    return bool(rows) and all(row.too_late for row in rows)
 
 
 @bp.post("/campaigns/<int:campaign_id>/choices")
@@ -220,7 +243,12 @@ def _launch(campaign_id: int) -> int:
     with write_session() as session:
         campaign = service.draft(session, campaign_id)
         result = launch.check(session, settings(), campaign)
+        if _nobody_in_time(_plan(campaign, result, clock.now())):
+            raise UserError(NOBODY_IN_TIME)
         launch.launch(session, settings(), campaign, person_id=current_user.id, undo_seconds=current_user.undo_seconds)
         deed = "campaign.schedule" if campaign.send_at else "campaign.launch"
-        audit.record(session, deed, f"campaign {campaign_id}", recipients=result.recipients, credits=result.credits)
+        noted: dict[str, Any] = {"recipients": result.recipients, "credits": result.credits}
+        if campaign.ignores_window:
+            noted["ignores_window"] = True
+        audit.record(session, deed, f"campaign {campaign_id}", **noted)
         return result.recipients

@@ -34,6 +34,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "campaign.cancel": (N_("Cancelled: %(stopped)s stopped, %(left)s had left"), "ban"),
     "campaign.test": (N_("Test message sent"), "device-mobile"),
     "campaign.window": (N_("Sending window overridden"), "lock-open"),
+    "campaign.window_kept": (N_("Sending window respected again"), "lock"),
     "campaign.finished": (N_("Everything handed over"), "circle-check"),
 }
 
@@ -81,10 +82,15 @@ def in_zone(moment: datetime, zone: str) -> str:
         gettext(
             "%(when)s in %(place)s (%(offset)s)",
             when=_local(wall, "EEE, dd/MM/yyyy HH:mm"),
-            place=BRAZIL.get(zone, place_of(zone)).partition(",")[0],
+            place=place_words(zone),
             offset=offset_of(wall),
         )
     )
+
+
+def place_words(zone: str) -> str:
+    """A zone's place for people: `São Paulo`."""
+    return BRAZIL.get(zone, place_of(zone)).partition(",")[0]
 
 
 def both_zones(moment: datetime, zone: str) -> tuple[str, str]:
