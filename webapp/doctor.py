@@ -145,12 +145,12 @@ def _people(services: Services) -> Iterator[Finding]:
 
 def _worker(services: Services) -> Iterator[Finding]:
     with services.db.reading() as session:
-        seen = session.scalar(select(func.max(WorkerSeen.seen_at)))
-    if seen is None or clock.now() - seen > QUIET:
+        seen, now = session.scalar(select(func.max(WorkerSeen.seen_at))), moment(session)
+    if seen is None or now - seen > QUIET:
         when = f"was last seen {clock.aware(seen):%Y-%m-%d %H:%M} UTC" if seen else "has never run"
         yield Finding(FAIL, "worker", f"a worker {when}, so nothing is sent. Run: recado serve, or recado worker")
     else:
-        yield Finding(OK, "worker", f"seen {round((clock.now() - seen).total_seconds())} s ago")
+        yield Finding(OK, "worker", f"seen {round((now - seen).total_seconds())} s ago")
 
 
 def _jobs(services: Services) -> Iterator[Finding]:

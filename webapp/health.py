@@ -7,10 +7,11 @@ from datetime import timedelta
 from flask import Flask, abort, jsonify, request
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from webapp.accounts.guards import public
-from webapp.core import clock
+from webapp.core.db import moment
 from webapp.core.secrets import keep
 from webapp.core.web import services
 from webapp.messages.models import Batch, Message, Receipt, WorkerSeen
@@ -41,8 +42,7 @@ def readyz() -> tuple[Response, int]:
             session.execute(text("SELECT 1"))
             checks["database"] = True
             checks["schema"] = revision(session.connection()) == head()
-            seen = session.scalar(select(func.max(WorkerSeen.seen_at))) if checks["schema"] else None
-            checks["worker"] = bool(seen and seen > clock.now() - WORKER_QUIET)
+            checks["worker"] = checks["schema"] and workers(session) > 0
     except SQLAlchemyError:
         pass
     ready = all(checks.values())
@@ -63,11 +63,16 @@ def metrics() -> Response:
             lines.append(f'recado_pending_messages{{batch_state="{state}"}} {rows}')
         lines.append(f"recado_message_key_max {session.scalar(select(func.max(Message.id))) or 0}")
         lines.append(f"recado_receipts_total {session.scalar(select(func.max(Receipt.id))) or 0}")
-        workers = session.scalar(
-            select(func.count()).where(WorkerSeen.seen_at > clock.now() - WORKER_QUIET).select_from(WorkerSeen)
-        )
-        lines.append(f"recado_workers {workers}")
+        lines.append(f"recado_workers {workers(session)}")
     return Response("\n".join(lines) + "\n", mimetype="text/plain")
+
+
+def workers(session: Session) -> int:
+    """How many workers were seen lately, by the clock they say it by; a moment to come was written before it was set
+    back."""
+    now = moment(session)
+    lately = WorkerSeen.seen_at.between(now - WORKER_QUIET, now + WORKER_QUIET)
+    return session.scalar(select(func.count()).select_from(WorkerSeen).where(lately)) or 0
 
 
 def _may_read_metrics() -> bool:

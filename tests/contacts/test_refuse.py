@@ -1,6 +1,8 @@
 """Files and moments that an import must survive: bombs, full disks, uploads that nobody came back for."""
 
 import io
+import os
+import time
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -63,3 +65,16 @@ def test_an_upload_that_nobody_confirms_for_a_week_goes(signed_in: SignIn, servi
     jobs.discard_stale(services)
     assert steps.the_import(services).state == "discarded"
     assert not list((services.settings.instance / uploads.FOLDER).iterdir())
+
+
+def test_a_file_whose_upload_was_cut_off_before_its_row_goes_after_a_day(signed_in: SignIn, services: Services) -> None:
+    steps.upload(signed_in("marketing"), steps.USUAL)
+    folder = services.settings.instance / uploads.FOLDER
+    (kept,) = folder.iterdir()
+    young, old = folder / "young.csv", folder / "old.csv"
+    for path in (kept, young, old):
+        path.touch()
+    for path in (kept, old):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    jobs.discard_stale(services)
+    assert set(folder.iterdir()) == {kept, young}

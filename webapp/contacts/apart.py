@@ -1,9 +1,7 @@
 """Big imports run in a process of their own: sending keeps its worker, and the memory of a list ends with the list."""
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +16,17 @@ from webapp.core.db import Database
 log = structlog.get_logger(__name__)
 
 SMALL = 2_000_000  # bytes that a worker reads itself: starting a process would take longer
-_PR_SET_PDEATHSIG = 1
+
+# The child's first deed, before it loads anything: to end with us, however that happens (1 is PR_SET_PDEATHSIG).
+CHILD = f"""
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() != int(sys.argv[1]):
+    os._exit(1)
+from {__name__} import main
+main()
+"""
 
 
 def run(db: Database, folder: Path, import_id: int) -> None:
@@ -31,8 +39,8 @@ def run(db: Database, folder: Path, import_id: int) -> None:
         work.run(db, folder, import_id)
         return
     # Not multiprocessing, which would run the parent's main module again. The URL may hold a password: not in argv.
-    told = json.dumps({"url": db.url, "folder": str(folder), "import_id": import_id, "parent": os.getpid()})
-    ended = subprocess.run([sys.executable, "-m", __name__], input=told, text=True, check=False)
+    told = json.dumps({"url": db.url, "folder": str(folder), "import_id": import_id})
+    ended = subprocess.run([sys.executable, "-c", CHILD, str(os.getpid())], input=told, text=True, check=False)
     if ended.returncode:
         # Its lease runs out and the sweep starts another one where it stopped.
         log.error("importing process died", import_id=import_id, exit_code=ended.returncode)
@@ -42,21 +50,8 @@ def main() -> None:
     """The child: its task comes on standard input."""
     logs.configure()
     told = json.load(sys.stdin)
-    _die_with(told["parent"])
     db = Database(told["url"])
     try:
         work.run(db, Path(told["folder"]), told["import_id"])
     finally:
         db.dispose()
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel end this process when its parent ends, however that happens."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

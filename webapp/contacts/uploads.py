@@ -22,6 +22,7 @@ from webapp.core.i18n import N_
 
 FOLDER = "uploads"
 STALE = timedelta(days=7)
+ORPHAN = timedelta(days=1)  # a file whose upload has not come to a row by then never will
 
 
 def keep(folder: Path, stream: BinaryIO) -> Path:
@@ -195,7 +196,18 @@ def discard_stale(session: Session, folder: Path) -> int:
     ids = list(session.scalars(stale))
     for import_id in ids:
         discard(session, folder, import_id)
+    _remove_orphans(session, folder)
     return len(ids)
+
+
+def _remove_orphans(session: Session, folder: Path) -> None:
+    """Delete files without a row: whoever kept them was killed before the row was written."""
+    oldest = clock.aware(clock.now() - ORPHAN).timestamp()
+    kept = [path for path in (folder / FOLDER).glob("*") if path.stat().st_mtime < oldest]
+    known = set(session.scalars(select(Import.path))) if kept else set()
+    for path in kept:
+        if str(path.relative_to(folder)) not in known:
+            path.unlink(missing_ok=True)
 
 
 def start_undo(session: Session, import_id: int) -> Import:
