@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.messages.conftest import FIRST, Launch
 from webapp.core.web import Services
 from webapp.gateway import account
 from webapp.gateway.client import Gateway
-from webapp.messages import outbox, queries, reconcile, sending
+from webapp.gateway.errors import GatewayError
+from webapp.messages import outbox, queries, reconcile, record, sending
+from webapp.messages.claim import claim
 from webapp.messages.models import Batch, Dispatch, Message, Run
 from webapp.optouts import service as optouts
 from webapp.sandbox.server import Sandbox
@@ -176,3 +178,40 @@ def test_a_slow_gateway_is_left_after_the_timeout_and_asked_later(
     assert reconcile.look_at_next(services.db, services.settings, gateway)
     assert counts(services, run).accepted == 20
     assert len(written_to(box)) == 20
+
+
+def test_pause_stops_the_hand_over_within_the_batch_in_hand_and_resume_goes_on(
+    services: Services, box: Sandbox, launch: Launch, drain: Callable[[], int], gateway: Gateway
+) -> None:
+    run = launch(350)
+    with services.db.writing() as session:
+        claimed = claim(session, services.settings)
+        assert claimed is not None
+    with services.db.writing() as session:
+        assert outbox.pause(session, session.get_one(Run, run.id))
+    assert drain() == 0
+    load = services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
+    outcome = sending.call(gateway, claimed, load.rows)
+    assert not isinstance(outcome, GatewayError)
+    services.db.retrying(
+        lambda session: record.answered(session, services.settings, claimed, load.rows, outcome, load.later)
+    )
+    assert drain() == 0
+    found = counts(services, run)
+    assert (found.accepted, found.held, len(written_to(box))) == (100, 250, 100)
+    with services.db.writing() as session:
+        assert outbox.resume(session, session.get_one(Run, run.id))
+    assert drain() == 3
+    assert len(set(written_to(box))) == len(written_to(box)) == 350
+
+
+def test_a_batch_whose_people_are_all_gone_is_done_whatever_was_counted(
+    services: Services, box: Sandbox, launch: Launch, drain: Callable[[], int]
+) -> None:
+    run = launch(3)
+    with services.db.writing() as session:
+        session.execute(update(Message).where(Message.run_id == run.id).values(state="refused"))
+    drain()
+    with services.db.reading() as session:
+        assert session.scalars(select(Batch.state)).all() == ["done"]
+    assert box.ledger() == []

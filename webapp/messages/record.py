@@ -56,9 +56,13 @@ def left_out(session: Session, claimed: Claimed, keys: Sequence[int], reason: st
 def nothing_to_send(session: Session, claimed: Claimed, later: datetime | None) -> None:
     """No row may leave now: the batch waits for the next opening of a window, or is done."""
     batch = _ours(session, claimed)
-    if batch is not None:
-        batch.attempts -= 1
-        _settle(session, batch, BatchState.QUEUED, later)
+    if batch is None:
+        return
+    batch.attempts -= 1
+    if later is None and batch.pending:  # counted wrong: it would be due for ever
+        log.error("a batch without pending rows counted some", batch=batch.id, pending=batch.pending)
+        batch.pending = 0
+    _settle(session, batch, BatchState.QUEUED, later)
 
 
 def given_back(session: Session, claimed: Claimed, problem: str) -> None:
