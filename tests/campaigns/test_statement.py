@@ -491,6 +491,23 @@ def test_wherever_the_rows_are_the_equation_holds_and_a_lost_row_is_missed(
         assert after.sound is (gone == 0)
 
 
+def test_it_counts_the_same_on_postgresql(postgres_url: str) -> None:
+    db = Database(postgres_url)
+    rows: list[Place] = [
+        ("accepted", None, "1"), ("refused", "050", None), ("suppressed", "optout", None), ("pending", None, None),
+        ("cancelled", None, None), ("expired", "too_late", None), ("pending", "050", None), ("accepted", None, None),
+    ]  # fmt: skip
+    with db.writing() as session:
+        key = kept(session, rows, ["queued", "sending", "unknown", "held"]).id
+    with db.still() as session:
+        campaign = session.get_one(Campaign, key)
+        assert campaign.run is not None
+        made = statement.statement(session, campaign, campaign.run, clock.now() + timedelta(seconds=1))
+    db.dispose()
+    assert made.sound, made.disagreements
+    assert (made.equation.accepted, made.equation.sending, made.equation.held, made.credits) == (2, 1, 1, 7)
+
+
 @given(st.integers(-5, 5), st.integers(0, 3), st.integers(0, 3))
 def test_only_a_sum_that_is_the_audience_with_nobody_left_to_come_is_settled(
     off: int, waiting: int, unknown: int

@@ -226,19 +226,20 @@ def _equation(session: Session, run: Run, cells: Sequence[_Cell], now: datetime)
 
 def _waiting_rows(session: Session, run: Run, now: datetime) -> Counter[str]:
     """Rows that wait, by what their batch does: held, queued, sending, unknown."""
-    due = case((Batch.not_before <= now, 1), else_=0)
     query = (
-        select(Batch.state, due, func.count(Message.id))
+        select(Batch.state, func.count(), func.sum(case((Batch.not_before <= now, 1), else_=0)))
+        .select_from(Batch)
         .join(Message, Message.id.between(Batch.first_key, Batch.last_key))
         .where(Batch.run_id == run.id, Batch.state.in_(OPEN_BATCHES))
         .where(Message.run_id == run.id, Message.state == RowState.PENDING)
-        .group_by(Batch.state, due)
+        .group_by(Batch.state)
     )
     resting = run.state != RunState.RUNNING or run.not_before > now
     found: Counter[str] = Counter()
-    for state, is_due, people in session.execute(query):
+    for state, people, due in session.execute(query):
         if state == BatchState.QUEUED:
-            found["queued" if is_due and not resting else "held"] += people
+            found["queued"] = 0 if resting else int(due)
+            found["held"] += people - found["queued"]
         else:
             found[state] += people
     return found
