@@ -144,12 +144,20 @@ def test_held_batches_and_old_unknowns_ask_for_a_person(services: Services) -> N
     with services.db.writing() as session:
         session.execute(update(Batch).where(Batch.id == 1).values(state=BatchState.HELD))
         session.execute(
-            update(Batch).where(Batch.id == 2).values(state=BatchState.UNKNOWN, unknown_since=world.days_ago(0.5))
+            update(Batch).where(Batch.id == 2).values(state=BatchState.UNKNOWN, settle_at=world.days_ago(0.5))
         )
     assert wrong(services) == ["held"]
     with services.db.writing() as session:
-        session.execute(update(Batch).where(Batch.id == 2).values(unknown_since=world.days_ago(1.5)))
+        session.execute(update(Batch).where(Batch.id == 2).values(settle_at=world.days_ago(1.5)))
     assert wrong(services) == ["held", "unknown"]
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_waits_for_its_canary_alarms_nobody(services: Services) -> None:
+    world.launched(services.db, 2)
+    with services.db.writing() as session:
+        session.execute(update(Batch).values(state=BatchState.HELD, problem=outbox.CANARY))
+    assert wrong(services) == []
 
 
 @pytest.mark.usefixtures("worker")

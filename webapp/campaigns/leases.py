@@ -12,7 +12,7 @@ from webapp.campaigns.models import Campaign
 from webapp.core import leases
 from webapp.core.db import Database, moment
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)  # renewed with every chunk; a killed worker's launch goes on after it
 LATE = timedelta(seconds=5)  # work that waits longer than that lost its wake-up
 
 

@@ -21,6 +21,9 @@ BigKey = BigInteger().with_variant(Integer, "sqlite")
 T = TypeVar("T")
 
 BUSY_SECONDS = 30
+# Of a database machine that vanished without a word nobody waits for an answer for longer than this.
+_PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+             "tcp_user_timeout": 30_000}  # fmt: skip
 DEADLOCK_TRIES = 5
 
 
@@ -55,7 +58,9 @@ class Database:
             event.listen(self.engine, "connect", _open_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_engine(url, pool_pre_ping=True, pool_size=16, max_overflow=32, hide_parameters=True)
+            self.engine = create_engine(
+                url, connect_args=_PATIENCE, pool_pre_ping=True, pool_size=16, max_overflow=32, hide_parameters=True
+            )
             event.listen(self.engine, "begin", _begin_postgres)
         self._still = (
             self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")

@@ -6,11 +6,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
+from webapp.core.db import moment
 from webapp.core.i18n import N_
 from webapp.core.settings import Settings
 from webapp.credits.alerts import Alert
 from webapp.credits.service import alerts as credit_alerts
 from webapp.gateway import codes
+from webapp.messages import doubt, outbox
 from webapp.messages.models import Batch, DayCount, Receipt, Run, WorkerSeen
 from webapp.messages.rates import is_silent
 from webapp.messages.states import BatchState, RunState
@@ -18,7 +20,6 @@ from webapp.optouts import queries as optouts
 
 WORKER_QUIET = timedelta(seconds=60)
 SILENCE = timedelta(minutes=30)  # of callbacks, while messages wait for a word
-LONG_UNKNOWN = timedelta(days=1)
 PEAK_LEAST, PEAK_TIMES, PEAK_DAYS = 10, 3, 14  # opt-outs of a day: so many at least, so many times the usual
 
 
@@ -27,7 +28,7 @@ def alerts(session: Session, settings: Settings, now: datetime | None = None) ->
     now = now or clock.now()
     found = [
         *credit_alerts(session, settings, now),
-        *_worker(session, now),
+        *_worker(session),
         *_batches(session, now),
         *_paused(session),
         *_callbacks(session, settings, now),
@@ -36,9 +37,9 @@ def alerts(session: Session, settings: Settings, now: datetime | None = None) ->
     return sorted(found, key=lambda alert: alert.look != "danger")
 
 
-def _worker(session: Session, now: datetime) -> list[Alert]:
+def _worker(session: Session) -> list[Alert]:
     seen = session.scalar(select(func.max(WorkerSeen.seen_at)))
-    if seen is not None and seen > now - WORKER_QUIET:
+    if seen is not None and seen > moment(session) - WORKER_QUIET:  # a pulse is by the database's clock
         return []
     title = N_("No worker is running") if seen is None else N_("The worker has stopped")
     text = N_("Nothing is sent, imported or asked until one runs. Start “recado serve” or “recado worker”.")
@@ -47,7 +48,11 @@ def _worker(session: Session, now: datetime) -> list[Alert]:
 
 def _batches(session: Session, now: datetime) -> list[Alert]:
     found: list[Alert] = []
-    held = session.scalar(select(func.sum(Batch.pending)).where(Batch.state == BatchState.HELD, Batch.pending > 0))
+    held = session.scalar(
+        select(func.sum(Batch.pending)).where(
+            Batch.state == BatchState.HELD, Batch.pending > 0, Batch.problem.is_distinct_from(outbox.CANARY)
+        )
+    )
     if held:
         text = N_(
             "%(messages)s messages wait because the gateway did not understand Recado. Nobody was marked refused."
@@ -58,7 +63,7 @@ def _batches(session: Session, now: datetime) -> list[Alert]:
         )
     long = session.scalar(
         select(func.sum(Batch.pending)).where(
-            Batch.state == BatchState.UNKNOWN, Batch.pending > 0, Batch.unknown_since < now - LONG_UNKNOWN
+            Batch.state == BatchState.UNKNOWN, Batch.pending > 0, Batch.settle_at < now - doubt.PERSON_AFTER
         )
     )
     if long:

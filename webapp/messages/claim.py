@@ -67,6 +67,12 @@ def longest_lease(settings: Settings) -> timedelta:
     return timedelta(seconds=settings.gateway_timeout + LEASE_MARGIN)
 
 
+def longest_wait(settings: Settings) -> timedelta:
+    """How far ahead `Dispatch.free_at` can be: a rest, or what the rate asks for after one batch."""
+    by_rate = batch_size(settings) / settings.rate if settings.rate else 0.0
+    return timedelta(seconds=max(LONGEST_REST, by_rate))
+
+
 def claim(session: Session, settings: Settings, worker: str | None = None) -> Claimed | None:
     """Take the next due batch: by priority, then run by run in turn. None where nothing may leave now.
 
@@ -145,7 +151,8 @@ def rest(session: Session) -> float:
     dispatch = _locked_dispatch(session)
     dispatch.failures += 1
     seconds = min(2.0 ** min(dispatch.failures, 10), LONGEST_REST) * random.uniform(0.5, 1.0)
-    dispatch.free_at = moment(session) + timedelta(seconds=seconds)
+    until = moment(session) + timedelta(seconds=seconds)
+    dispatch.free_at = max(dispatch.free_at, until) if dispatch.free_at else until  # the rate holds all the same
     return seconds
 
 

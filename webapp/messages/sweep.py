@@ -1,6 +1,6 @@
 """What time alone brings about: lost senders, late campaigns, messages no longer valid, a clock that was set back."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from sqlalchemy import select, update
@@ -51,7 +51,5 @@ def mend_after_clock_change(session: Session, settings: Settings, now: datetime)
     )
     for batch in session.scalars(select(Batch).where(Batch.state == BatchState.UNKNOWN, Batch.unknown_since > now)):
         doubt.clock_went_back(batch, now)
-    session.execute(
-        update(Dispatch).where(Dispatch.free_at > now + timedelta(seconds=claim.LONGEST_REST)).values(free_at=now)
-    )
+    session.execute(update(Dispatch).where(Dispatch.free_at > now + claim.longest_wait(settings)).values(free_at=now))
     session.execute(update(Run).where(Run.canary_done_at > now).values(canary_done_at=now))
