@@ -239,7 +239,7 @@ class TestWithTimeToSettle:
             assert only(services).state == ("unknown" if looks == 1 else "queued")
 
     def test_the_looks_before_settling_come_less_and_less_often(self, services: Services, launch: Launch) -> None:
-        batch, now = Batch(), clock.now()
+        batch, now = Batch(doubts=0), clock.now()
         doubt.begin(batch, services.settings, now, None)
         looks = []
         while batch.look_at is not None and len(looks) < 20:

@@ -101,7 +101,7 @@ def test_the_command_tells_the_whole_history(services: Services) -> None:
     at = datetime(2026, 11, 20, 12)
     first = world.launched(services.db, [NewMessage(ANA, "Oi Ana!")], name="Primeira", at=at)
     world.heard(services.db, world.keys(services.db, first)[0], "1")
-    world.launched(services.db, [NewMessage(ANA)], name="Segunda", text="Tchau!", at=at)
+    world.launched(services.db, [NewMessage(ANA)], name="Segunda", text="Tchau!")
     with services.db.writing() as session:
         outbox.send_one(session, kind="reply", name="x", number=ANA, type=0, text="Claro!")
         session.add(

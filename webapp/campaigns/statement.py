@@ -22,8 +22,6 @@ from webapp.messages.models import Batch, Message, Run
 from webapp.messages.queries import Counts
 from webapp.messages.states import OPEN_BATCHES, REASONS, BatchState, RowState, RunState, is_over
 
-# What a batch's problem says where its outcome was in doubt, so that the gateway was asked before anything else.
-_DOUBTS = ("OutcomeUnknown", "110", "lease", "refused twice", "lookup", "control", "person")
 NO_REASON = N_("No reason was noted.")
 
 
@@ -260,7 +258,7 @@ def _words(state: str, reason: str) -> str:
 
 
 def _batches(session: Session, run_id: int) -> Batches:
-    asked = (Batch.state == BatchState.UNKNOWN) | Batch.problem.in_(_DOUBTS)
+    asked = Batch.doubts > 0
     query = select(
         func.count(),
         func.coalesce(func.sum(case((Batch.attempts > 1, 1), else_=0)), 0),

@@ -111,8 +111,10 @@ def _leaving(session: Session, now: datetime) -> int:
 def _take(
     session: Session, settings: Settings, dispatch: Dispatch, batch_id: int, worker: str | None, now: datetime
 ) -> Claimed | None:
+    run = _turn_of(session, dispatch, batch_id)
+    if run is None:
+        return None
     outbox.cut(session, batch_id, batch_size(settings))  # the settings may have become smaller since the launch
-    run = session.scalars(select(Run).join(Batch, Batch.run_id == Run.id).where(Batch.id == batch_id)).one()
     scheduled = run.deliver_at is not None and run.deliver_at - now > SOON
     lease = now + longest_lease(settings)
     taken = session.execute(
@@ -127,14 +129,24 @@ def _take(
     if taken is None:
         return None
     attempt, first_key, last_key, pending = taken
-    dispatch.turn += 1
-    run.served = dispatch.turn
     if settings.rate > 0:
         dispatch.free_at = now + timedelta(seconds=pending / settings.rate)
     return Claimed(
         batch_id, run.id, attempt, first_key, last_key, run.kind, run.type, run.token, run.text, run.caption,
         run.ignores_window, run.deliver_at if scheduled else None, run.deliver_zone,
     )  # fmt: skip
+
+
+def _turn_of(session: Session, dispatch: Dispatch, batch_id: int) -> Run | None:
+    """Give the batch's run its turn; None where a colleague paused or cancelled it in this very moment."""
+    run = session.scalars(select(Run).join(Batch, Batch.run_id == Run.id).where(Batch.id == batch_id)).one()
+    taken = session.execute(
+        update(Run).where(Run.id == run.id, Run.state == RunState.RUNNING).values(served=dispatch.turn + 1)
+    )
+    if not taken.rowcount:  # type: ignore[attr-defined]
+        return None
+    dispatch.turn += 1
+    return run
 
 
 def _locked_dispatch(session: Session) -> Dispatch:

@@ -20,6 +20,7 @@ def begin(batch: Batch, settings: Settings, now: datetime, deliver_at: datetime 
     """
     visible = max(now, deliver_at) if deliver_at else now
     batch.state, batch.lease_until, batch.looks = BatchState.UNKNOWN, None, 0
+    batch.doubts += 1
     batch.unknown_since = batch.look_at = now
     batch.settle_at = visible + timedelta(seconds=settings.settle_seconds)
 

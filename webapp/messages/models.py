@@ -75,6 +75,7 @@ class Batch(Base):
     settle_at: Mapped[datetime | None]  # while unknown: no look-up's "never heard of it" counts before
     look_at: Mapped[datetime | None]  # while unknown: when the gateway is asked next; what it knows counts at once
     unknown_since: Mapped[datetime | None]
+    doubts: Mapped[int] = mapped_column(default=0)  # attempts whose outcome was unknown, so that the gateway was asked
     looks: Mapped[int] = mapped_column(default=0)  # look-ups that counted and found nothing more
     scheduled: Mapped[bool] = mapped_column(default=False)  # this attempt travelled with a schedule
     problem: Mapped[str | None] = mapped_column(String(60))  # the last thing that went wrong, or why it is held
