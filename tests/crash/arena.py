@@ -33,8 +33,8 @@ from webapp.sandbox.server import Sandbox
 
 FIRST = 5511970000000
 PEOPLE = 1000  # of each campaign
-STOCK = 12  # batches to send that there are to be at any time
-LONGEST_LIFE = 15.0  # seconds after which a worker is killed wherever it is
+STOCK = 20  # batches to send that there are to be at any time
+LONGEST_LIFE = 9.0  # seconds after which a worker is killed wherever it is
 FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lost", {}),
     ("cut", {}),

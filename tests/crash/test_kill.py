@@ -46,7 +46,7 @@ def test_killed_at_every_point_nobody_is_written_to_twice_and_nobody_missed(
         with capsys.disabled():
             print(f"\n{line}", end="", flush=True)
 
-    arena.fire(kills, 1 if arena.services.db.is_sqlite else 2, say if kills > SHORT else print)
+    arena.fire(kills, 2 if kills <= SHORT else 3, say if kills > SHORT else print)
     arena.come_to_rest(300)
     toll = arena.toll()
     for name, n in sorted(arena.kills.items()):
