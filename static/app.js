@@ -299,13 +299,14 @@
   const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
   function age(seconds) {
-    if (seconds < 3) return word("justNow");
-    const [unit, length] = units.find((one) => seconds >= one[1]);
-    return relative.format(-Math.floor(seconds / length), unit);
+    if (Math.abs(seconds) < 3) return word("justNow");
+    const [unit, length] = units.find((one) => Math.abs(seconds) >= one[1]);
+    return relative.format(-Math.trunc(seconds / length), unit);
   }
   function tellAge() {
     all("time[data-ago]").forEach((time) => {
-      const past = age(Math.max(0, Math.round((Date.now() - Date.parse(time.dateTime)) / 1000)));
+      const seconds = Math.round((Date.now() - Date.parse(time.dateTime)) / 1000);
+      const past = age(seconds > -60 ? Math.max(0, seconds) : seconds); // a browser's clock may be a little behind
       const text = time.dataset.ago === "updated" ? word("updated").replace("{ago}", past) : past;
       if (text && time.textContent !== text) time.textContent = text;
     });

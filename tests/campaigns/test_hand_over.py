@@ -14,6 +14,7 @@ from tests.campaigns.cast import balance, contact_list, draft, found, people
 from tests.campaigns.test_compose import text_of
 from tests.make import ANA, BRUNO
 from webapp.campaigns import commands
+from webapp.campaigns.models import Campaign
 from webapp.core import clock
 from webapp.core import settings as settings_module
 from webapp.core.settings import Settings
@@ -79,7 +80,7 @@ def handover() -> str:
 def settings(tmp_path: Path, box: Wire, handover: str) -> Settings:
     return settings_module.load(
         {}, instance=tmp_path / "instance", secret_key="a secret for tests only", sending_window="always",
-        gateway_url=box.url, gateway_user="ana", gateway_password="segredo", gateway_timeout="5", handover_minutes=handover,
+        gateway_url=box.url, gateway_user="ana", gateway_password="segredo", gateway_timeout="5", handover_minutes=handover, batch_size="100",
     )  # fmt: skip
 
 
@@ -212,7 +213,7 @@ class TestHandedOverAtOnce:
         led = browser.post(f"/campaigns/{key}/schedule", data=asked | {"handover": "now"})
         review = text_of(browser.get(led.location))
         assert "Handed over at once: it can not be cancelled any more." in review
-        assert "It is handed to the gateway at once and can not be cancelled any more." in review
+        assert "you have 15 seconds to cancel it. Then it is with the gateway, which takes nothing back." in review
         assert "Until it leaves you can cancel all of it." not in review
 
     def test_it_leaves_months_ahead_with_its_schedule_and_cancelling_says_how_many_left(
@@ -220,14 +221,35 @@ class TestHandedOverAtOnce:
     ) -> None:
         wall = next_fifteenth(7, "America/Rio_Branco")
         schedule(browser, key, wall, "America/Rio_Branco", handover="now")
+        page = text_of(browser.get(f"/campaigns/{key}"))
+        assert "It goes to the gateway now; what it has can not be cancelled any more." in page
+        assert "can still be changed by cancelling" not in page
         assert send_what_is_due(services) == 0  # its seconds to be undone
         with clock.shifted(timedelta(seconds=16)):
             assert send_what_is_due(services) == 1
         assert (box.shared["schedule"], box.shared["timezone"]) == (f"{wall:%Y-%m-%d} 15:00:00", "-05:00")
         assert len(box.ledger()) == counts_of(services, key).accepted == 2
+        page = text_of(browser.get(f"/campaigns/{key}"))
+        assert "2 messages are with the gateway and arrive then. They can not be cancelled any more." in page
         browser.post(f"/campaigns/{key}/cancel")
-        assert "2 messages" in text_of(browser.get(f"/campaigns/{key}"))
+        assert "There was nothing left to cancel" in text_of(browser.get(f"/campaigns/{key}"))
         assert counts_of(services, key).cancelled == 0
+
+    def test_cancelling_in_the_middle_says_how_many_left(
+        self, services: Services, browser: FlaskClient, box: Wire, key: int
+    ) -> None:
+        with services.db.writing() as session:
+            session.get_one(Campaign, key).lists = [contact_list(session, "Clube", people(250, first=5511981232000))]
+        wall = next_fifteenth(7, "America/Sao_Paulo")
+        schedule(browser, key, wall, "America/Sao_Paulo", handover="now")
+        settings = services.settings
+        gateway = Gateway(settings.gateway_url or "", "ana", "segredo", timeout=settings.gateway_timeout)
+        with clock.shifted(timedelta(seconds=16)):
+            assert sending.send_next(services.db, settings, gateway)
+        browser.post(f"/campaigns/{key}/cancel")
+        assert "Cancelled. 100 messages had left already." in text_of(browser.get(f"/campaigns/{key}"))
+        counts = counts_of(services, key)
+        assert (counts.accepted, counts.cancelled, counts.adds_up) == (100, 150, True)
 
     def test_it_means_nothing_without_a_date(self, services: Services, browser: FlaskClient, key: int) -> None:
         asked = {"mode": "now", "timezone": "America/Sao_Paulo", "handover": "now"}
@@ -280,4 +302,5 @@ def test_what_is_past_valid_until_expires_with_the_reason_and_the_sum_is_right(
     assert (counts.expired, counts.total, counts.adds_up) == (2, 2, True)
     assert box.ledger() == []
     page = text_of(browser.get(f"/campaigns/{key}"))
+    assert "Nobody was written to" in page
     assert "The message was valid until a moment that has passed." in page

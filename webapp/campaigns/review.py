@@ -212,18 +212,23 @@ def send(campaign_id: int) -> Answer:
             return _to("audience_step", campaign_id)
         return _page(again, TestForm(), fault=say(error.msgid, error.values)), 422
     services().jobs.start(LAUNCH, campaign_id)
-    flash(
-        ngettext(
-            "On its way to %(people)s person.",
-            "On its way to %(people)s people.",
-            recipients,
-            people=format_decimal(recipients),
-        )
-        if campaign.send_at is None
-        else gettext("Scheduled. Until then everything can still be changed by cancelling it."),
-        "success",
-    )
+    flash(_sent_words(campaign, recipients), "success")
     return _to("show", campaign_id)
+
+
+def _sent_words(campaign: Campaign, recipients: int) -> str:
+    if campaign.send_at is None:
+        return str(
+            ngettext(
+                "On its way to %(people)s person.",
+                "On its way to %(people)s people.",
+                recipients,
+                people=format_decimal(recipients),
+            )
+        )
+    if campaign.handover == "now":
+        return str(gettext("Scheduled. It goes to the gateway now; what it has can not be cancelled any more."))
+    return str(gettext("Scheduled. Until then everything can still be changed by cancelling it."))
 
 
 def _sent_before(campaign_id: int) -> Response:

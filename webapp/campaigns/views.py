@@ -99,6 +99,7 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
     opening = queries.next_opening(session, run.id) if state == "running" and not busy else None
     if opening and opening <= now + NEAR:  # the next try or turn, not the opening of a window
         opening, busy = None, True
+    nobody = state == "finished" and not report.counts.accepted and not report.counts.refused
     # A paused campaign, or one that waits for its time, moves by a person's hand or by the clock: a slow look suffices.
     every = FAST if busy or undo_until else SLOW if report.counts.moving and not _is_long_over(run) else None
     return {
@@ -109,12 +110,14 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
         "equation": Equation.of(report.counts),
         "terms": words.TERMS,
         "state": state,
-        "state_words": words.LEAVING if undo_until else words.STATES[state],
+        "state_words": words.LEAVING if undo_until else words.NOBODY if nobody else words.STATES[state],
+        "nobody": nobody,
         "every": every,
         "undo_until": undo_until,
         "opening": clock.aware(opening) if opening and not undo_until else None,
         "pause": PAUSES.get(run.pause_reason or "") if run.state == RunState.PAUSED else None,
         "when": words.both_zones(clock.aware(run.deliver_at), campaign.timezone) if run.deliver_at else None,
+        "waits_there": run.deliver_at is not None and run.deliver_at > now and report.counts.accepted > 0,
         "replies": queries.count_replies(session, run.id) if queries.count_replies else None,
         "checked_at": clock.aware(now),
     }
@@ -178,6 +181,9 @@ def cancel(campaign_id: int) -> Response:
     """Stop everything that is still ours; says how many had left."""
     with write_session() as session:
         run = _run(service.find(session, campaign_id))
+        if run.state == RunState.FINISHED:
+            flash(gettext("There was nothing left to cancel: everything had left, or was stopped before."), "info")
+            return _back(campaign_id)
         was_launching = run.state == RunState.LAUNCHING
         done = outbox.cancel(session, run)
         stopped = run.total - done.left if was_launching else done.stopped

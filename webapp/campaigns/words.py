@@ -24,6 +24,7 @@ STATES: dict[str, tuple[str, str, str]] = {
 }
 
 LEAVING = (N_("About to leave"), "scheduled", "clock")  # while it can be undone
+NOBODY = (N_("Nobody was written to"), "cancelled", "user-off")  # finished, as everybody was left out or expired
 
 EVENTS: dict[str, tuple[str, str]] = {
     "campaign.create": (N_("Created"), "pencil"),
@@ -35,7 +36,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "campaign.test": (N_("Test message sent"), "device-mobile"),
     "campaign.window": (N_("Sending window overridden"), "lock-open"),
     "campaign.window_kept": (N_("Sending window respected again"), "lock"),
-    "campaign.finished": (N_("Everything handed over"), "circle-check"),
+    "campaign.finished": (N_("Nothing left to send"), "circle-check"),
 }
 
 # term of the equation → words, look of its colour
