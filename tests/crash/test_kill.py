@@ -21,7 +21,7 @@ def arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arena]:
     options = {"database_url": str(request.getfixturevalue("postgres_url"))} if request.param == "postgresql" else {}
     with Sandbox(
         user="ana", password="segredo", speed=1000, replies=False, special_numbers=False, failures=0,
-        store=tmp_path / "box.db",
+        store=tmp_path / "box.db", balances={1: 10**9},
     ) as box:  # fmt: skip
         settings = settings_module.load(
             {}, instance=tmp_path / "instance", gateway_url=box.url, gateway_user="ana", gateway_password="segredo",

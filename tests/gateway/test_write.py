@@ -89,10 +89,11 @@ def test_what_a_batch_shares_is_written_once():
     ]
 
 
-def test_what_differs_in_a_batch_stays_with_its_message():
+def test_messages_that_travel_differently_say_everything_themselves():
     at = datetime(2025, 8, 22, 14, 55, tzinfo=UTC)
     body = json.loads(batch_body([ANA, replace(BIA, number=14155552671, schedule=at)], CLASSIC))
-    assert body["defaultValues"] == {"type": 0}
+    assert body["defaultValues"] == {}
+    assert [message["type"] for message in body["messages"]] == [0, 0]
     assert [message["country_code"] for message in body["messages"]] == [55, 1]
     assert [message.get("timezone") for message in body["messages"]] == [None, "+00:00"]
 

@@ -12,10 +12,9 @@ from webapp.gateway.codes import MAX_BATCH, RESPONSES, Dialect
 from webapp.gateway.errors import OurMistake
 
 Parameters = dict[str, str | int]
-_OWN = frozenset({"number", "campaign_id"})  # what makes a message this person's stays with the message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: thousands are made for each call
 class Outgoing:
     """One message to hand over.
 
@@ -35,27 +34,40 @@ def _mistake(code: str) -> OurMistake:
     return OurMistake(code, detail=f"not sent: {RESPONSES[code].description}")
 
 
-def parameters(out: Outgoing, dialect: Dialect) -> Parameters:
-    """A message as the gateway's parameters. Raises OurMistake for a type that the dialect does not have."""
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How a message travels beside its content and its person: `others` are parameters, `field` carries the content."""
+
+    field: str
+    others: Parameters
+
+
+def _manner(out: Outgoing, dialect: Dialect) -> _Manner:
     kind = dialect.types.get(-1 if out.type is None else out.type)
     if kind is None:
         raise _mistake("020")
-    country, national = phone.split(out.number)
-    found: Parameters = {
-        "type": kind.type,
-        "country_code": country,
-        # A number in the vendor's samples is one of JSON; as text only where it would lose a leading zero.
-        "number": national if national.startswith("0") else int(national),
-        kind.body_field: out.content,
-        "campaign_id": out.reference,
-    }
+    others: Parameters = {"type": kind.type}
     for name in kind.fields:
         value = getattr(out, name)
         if value:
-            found[name] = value
+            others[name] = value
     if out.schedule is not None:
-        found["schedule"], found["timezone"] = scheduled(out.schedule)
-    return found
+        others["schedule"], others["timezone"] = scheduled(out.schedule)
+    return _Manner(kind.body_field, others)
+
+
+def _address(number: int) -> tuple[int, str | int]:
+    """Country code and national number. A number in the vendor's samples is one of JSON; as text only where it would
+    lose a leading zero."""
+    country, national = phone.split(number)
+    return country, national if national.startswith("0") else int(national)
+
+
+def parameters(out: Outgoing, dialect: Dialect) -> Parameters:
+    """A message as the gateway's parameters. Raises OurMistake for a type that the dialect does not have."""
+    manner, (country, national) = _manner(out, dialect), _address(out.number)
+    own: Parameters = {"country_code": country, "number": national, "campaign_id": out.reference}
+    return manner.others | own | {manner.field: out.content}
 
 
 def scheduled(moment: datetime) -> tuple[str, str]:
@@ -86,15 +98,34 @@ def batch_body(
         raise _mistake("130")
     if len(outs) > MAX_BATCH:
         raise _mistake("120")
-    rows = [parameters(_completed(out, type, schedule), dialect) for out in outs]
-    shared = {
-        name: value
-        for name, value in rows[0].items()
-        if name not in _OWN and all(row.get(name) == value for row in rows)
-    }
-    messages = [{name: value for name, value in row.items() if name not in shared} for row in rows]
+    if type is not None or schedule is not None:
+        outs = [_completed(out, type, schedule) for out in outs]
+    first = outs[0]
+    if all(out.type == first.type and out.caption == first.caption and out.schedule == first.schedule for out in outs):
+        shared, messages = _alike(outs, _manner(first, dialect))
+    else:
+        shared, messages = {}, [parameters(out, dialect) for out in outs]
     text = json.dumps({"defaultValues": shared, "messages": messages}, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
+
+
+def _alike(outs: Sequence[Outgoing], manner: _Manner) -> tuple[Parameters, list[Parameters]]:
+    """What messages of one manner share, and what stays with each."""
+    addresses = [_address(out.number) for out in outs]
+    shared, content, (country, _) = dict(manner.others), outs[0].content, addresses[0]
+    pairs = zip(outs, addresses, strict=True)
+    messages: list[Parameters] = [{"number": national, "campaign_id": out.reference} for out, (_, national) in pairs]
+    if all(address[0] == country for address in addresses):
+        shared["country_code"] = country
+    else:
+        for message, address in zip(messages, addresses, strict=True):
+            message["country_code"] = address[0]
+    if all(out.content == content for out in outs):
+        shared[manner.field] = content
+    else:
+        for message, out in zip(messages, outs, strict=True):
+            message[manner.field] = out.content
+    return shared, messages
 
 
 def _completed(out: Outgoing, type: int | None, schedule: datetime | None) -> Outgoing:

@@ -1,6 +1,6 @@
 """What a send came to, written down: every row of the batch ends in exactly one place, and the counters with it."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ from webapp.messages.states import BatchState, RowState, RunState
 
 log = structlog.get_logger(__name__)
 REFUSALS_LIMIT = 500  # in a row, after which a campaign asks a person
+Said = dict[ItemAnswer, list[int]]  # keys of rows by what the gateway said of them
 UNREADABLE_LIMIT = 5  # unreadable answers in a row after which sending rests until `balance` answers
 
 
@@ -131,30 +132,44 @@ def _record_items(
     items: Sequence[ItemAnswer],
     later: datetime | None,
 ) -> None:
-    by_verdict: dict[Verdict, list[tuple[int, ItemAnswer]]] = defaultdict(list)
-    for key, item in zip(keys, items, strict=True):
-        by_verdict[codes.response(item.code).verdict].append((key, item))
+    by_verdict = _by_verdict(keys, items)
     now, changes = clock.now(), Changes()
-    accepted = by_verdict.pop(Verdict.ACCEPTED, [])
-    moved = _accept(session, claimed, batch, keys, accepted, now, changes, whole=later is None)
-    refused = by_verdict.pop(Verdict.REFUSED, [])
-    doubtful = refused if claimed.attempt > 1 else []
-    moved += _refuse(session, claimed, [] if doubtful else refused, now, changes)
-    for key, item in doubtful:  # a repeat is refused where the first attempt was accepted: ask before believing it
+    accepted = by_verdict.pop(Verdict.ACCEPTED, {})
+    moved = _accept(session, claimed, batch, accepted, now, changes, whole=later is None and not by_verdict)
+    refused = by_verdict.pop(Verdict.REFUSED, {})
+    doubtful = refused if claimed.attempt > 1 else {}
+    moved += _refuse(session, claimed, {} if doubtful else refused, now, changes)
+    for item, those in doubtful.items():  # a repeat is refused where the first was accepted: ask before believing it
         session.execute(
             update(Message)
-            .where(Message.id == key, Message.state == RowState.PENDING)
+            .where(Message.id.in_(those), Message.state == RowState.PENDING)
             .values(reason=codes.response_code(item.code))
         )
     batch.pending -= moved
     changes.write(session)
-    _count_refusals(session, claimed, items)
+    _count_refusals(session, claimed, items, bool(refused))
     _what_remains(session, settings, claimed, batch, by_verdict, bool(doubtful), later)
 
 
-def _count_refusals(session: Session, claimed: Claimed, items: Sequence[ItemAnswer]) -> None:
+def _by_verdict(keys: Sequence[int], items: Sequence[ItemAnswer]) -> dict[Verdict, Said]:
+    """The rows by what was said of them, and that by what it means."""
+    said: Said = {}
+    if all(item is items[0] for item in items):  # as nearly always
+        said[items[0]] = list(keys)
+    else:
+        for key, item in zip(keys, items, strict=True):
+            said.setdefault(item, []).append(key)
+    found: dict[Verdict, Said] = defaultdict(dict)
+    for item, those in said.items():
+        found[codes.response(item.code).verdict][item] = those
+    return found
+
+
+def _count_refusals(session: Session, claimed: Claimed, items: Sequence[ItemAnswer], any_refused: bool) -> None:
     """A row of refusals says that something is wrong with the campaign, not with its people."""
     run = session.get_one(Run, claimed.run_id)
+    if not any_refused and not run.refused_in_row:
+        return
     for item in items:
         verdict = codes.response(item.code).verdict
         if verdict is Verdict.REFUSED:
@@ -170,19 +185,18 @@ def _accept(
     session: Session,
     claimed: Claimed,
     batch: Batch,
-    keys: Sequence[int],
-    accepted: Sequence[tuple[int, ItemAnswer]],
+    accepted: Said,
     now: datetime,
     changes: Changes,
     *,
     whole: bool,
 ) -> int:
-    """Mark accepted rows; returns how many were pending. `whole`: every row of the batch travelled, so where all were
-    accepted alike one statement over the range does it."""
+    """Mark accepted rows; returns how many were pending. `whole`: every row of the batch travelled and was accepted, so
+    where all cost the same one statement over the range does it."""
     by_credit: dict[int | None, list[int]] = defaultdict(list)
-    for key, item in accepted:
-        by_credit[item.credit].append(key)
-    whole = whole and len(by_credit) == 1 and len(accepted) == len(keys)
+    for item, those in accepted.items():
+        by_credit[item.credit] += those
+    whole = whole and len(by_credit) == 1
     moved = 0
     for credit, those in by_credit.items():
         reach = Message.id.between(batch.first_key, batch.last_key) if whole else Message.id.in_(those)
@@ -197,7 +211,7 @@ def _accept(
         moved += n
         if n < len(those) and credit is not None:
             _add_credits(session, those, credit, changes)
-    with_ids = [{"key": key, "given": item.id[:40]} for key, item in accepted if item.id]
+    with_ids = [{"key": key, "given": item.id[:40]} for item, those in accepted.items() if item.id for key in those]
     if with_ids:
         session.connection().execute(_SET_ID, with_ids)
     return moved
@@ -222,12 +236,10 @@ _SET_ID = (
 )
 
 
-def _refuse(
-    session: Session, claimed: Claimed, refused: Sequence[tuple[int, ItemAnswer]], now: datetime, changes: Changes
-) -> int:
+def _refuse(session: Session, claimed: Claimed, refused: Said, now: datetime, changes: Changes) -> int:
     by_code: dict[str, list[int]] = defaultdict(list)
-    for key, item in refused:
-        by_code[codes.response_code(item.code)].append(key)
+    for item, those in refused.items():
+        by_code[codes.response_code(item.code)] += those
     moved = 0
     for code, those in by_code.items():
         n = session.execute(
@@ -247,27 +259,26 @@ def _what_remains(
     settings: Settings,
     claimed: Claimed,
     batch: Batch,
-    by_verdict: dict[Verdict, list[tuple[int, ItemAnswer]]],
+    by_verdict: dict[Verdict, Said],
     doubtful: bool,
     later: datetime | None,
 ) -> None:
     """Where the batch goes with the rows that are still pending, and what stops because of them."""
-    stops = by_verdict.get(Verdict.STOP_ACCOUNT, []) + by_verdict.get(Verdict.STOP_BALANCE, [])
+    stops = by_verdict.get(Verdict.STOP_ACCOUNT, {}) | by_verdict.get(Verdict.STOP_BALANCE, {})
     if stops:
-        worst = Counter(codes.response_code(item.code) for _, item in stops).most_common(1)[0][0]
-        batch.problem = worst
-        _stop(session, claimed.run_id, worst)
+        batch.problem = codes.response_code(max(stops, key=lambda item: len(stops[item])).code)
+        _stop(session, claimed.run_id, batch.problem)
     if by_verdict.get(Verdict.BUSY):
         claim.rest(session)
-    mistakes = by_verdict.get(Verdict.OUR_MISTAKE, [])
+    mistakes = by_verdict.get(Verdict.OUR_MISTAKE)
     unsure = [
-        pair for verdict in (Verdict.UNSURE, Verdict.ITEMS, Verdict.FOUND) for pair in by_verdict.get(verdict, [])
+        item for verdict in (Verdict.UNSURE, Verdict.ITEMS, Verdict.FOUND) for item in by_verdict.get(verdict, {})
     ]
     if batch.pending and (unsure or doubtful):
-        batch.problem = batch.problem or (codes.response_code(unsure[0][1].code) if unsure else "refused twice")
+        batch.problem = batch.problem or (codes.response_code(unsure[0].code) if unsure else "refused twice")
         _unknown(session, settings, claimed, batch)
     elif mistakes:
-        batch.problem = codes.response_code(mistakes[0][1].code)
+        batch.problem = codes.response_code(next(iter(mistakes)).code)
         _settle(session, batch, BatchState.HELD, None)
     else:
         _settle(session, batch, BatchState.QUEUED, later)

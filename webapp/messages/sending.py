@@ -41,10 +41,12 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A claimed batch's rows: those to hand over now, and when the next of the others may arrive (naive UTC)."""
+    """A claimed batch's rows: those to hand over now, when the next of the others may arrive (naive UTC), and the keys
+    of people who opted out since the launch."""
 
     rows: Sequence[Row]
     later: datetime | None
+    gone: Sequence[int] = ()
 
 
 def send_next(db: Database, settings: Settings, gateway: Gateway, worker: str | None = None) -> bool:
@@ -53,7 +55,10 @@ def send_next(db: Database, settings: Settings, gateway: Gateway, worker: str | 
     if claimed is None:
         return False
     began = time.monotonic()
-    load = db.retrying(lambda session: prepare(session, settings, claimed))
+    with db.reading() as session:
+        load = prepare(session, settings, claimed)
+    if load.gone:
+        db.retrying(lambda session: record.left_out(session, claimed, load.gone, "optout"))
     if not load.rows:
         db.retrying(lambda session: record.nothing_to_send(session, claimed, load.later))
         return True
@@ -76,40 +81,46 @@ def send_next(db: Database, settings: Settings, gateway: Gateway, worker: str | 
 
 def prepare(session: Session, settings: Settings, claimed: Claimed) -> Load:
     """The rows that leave now: still pending, nobody who opted out since, nobody whose window is closed."""
-    rows = [
-        Row(*row)
-        for row in session.execute(
-            select(Message.id, Message.number, Message.text)
-            .where(Message.id.between(claimed.first_key, claimed.last_key), Message.run_id == claimed.run_id)
-            .where(Message.state == RowState.PENDING)
-            .order_by(Message.id)
-        )
-    ]
-    gone = _opted_out(session, settings, claimed, [row.number for row in rows])
-    if gone:
-        record.left_out(session, claimed, [row.id for row in rows if row.number in gone], "optout")
-        rows = [row for row in rows if row.number not in gone]
+    found = session.execute(
+        select(Message.id, Message.number, Message.text)
+        .where(Message.id.between(claimed.first_key, claimed.last_key), Message.run_id == claimed.run_id)
+        .where(Message.state == RowState.PENDING)
+        .order_by(Message.id)
+    )
+    rows = [Row._make(row) for row in found]
+    out = _opted_out(session, settings, claimed)
+    gone = [row.id for row in rows if row.number in out] if out else []
+    rows = [row for row in rows if row.number not in out] if out else rows
     if claimed.ignores_window:
-        return Load(rows, None)
-    return _by_window(rows, settings.window, clock.aware(claimed.deliver_at or moment(session)))
+        return Load(rows, None, gone)
+    now, later = _by_window(rows, settings.window, clock.aware(claimed.deliver_at or moment(session)))
+    return Load(now, later, gone)
 
 
-def _opted_out(session: Session, settings: Settings, claimed: Claimed, numbers: Sequence[int]) -> set[int]:
+def _opted_out(session: Session, settings: Settings, claimed: Claimed) -> set[int]:
     kind = DIALECTS[settings.gateway_dialect].types.get(claimed.type)
     channels = [EVERY_CHANNEL, *([kind.channel] if kind else [])]
-    return set(session.scalars(select(OptOut.number).where(OptOut.number.in_(numbers), OptOut.channel.in_(channels))))
+    found = (
+        select(Message.number)
+        .join(OptOut, OptOut.number == Message.number)
+        .where(Message.id.between(claimed.first_key, claimed.last_key), Message.run_id == claimed.run_id)
+        .where(OptOut.channel.in_(channels))
+    )
+    return set(session.scalars(found))
 
 
-def _by_window(rows: Sequence[Row], window: SendingWindow, arrival: datetime) -> Load:
-    """Judged at the moment of arrival, in the recipient's own zone: a late worker must not ring anybody at night."""
+def _by_window(rows: Sequence[Row], window: SendingWindow, arrival: datetime) -> tuple[Sequence[Row], datetime | None]:
+    """The rows that may arrive then, and when the next of the others may (naive UTC). Judged at the moment of arrival,
+    in the recipient's own zone: a late worker must not ring anybody at night."""
     now, later = [], []
+    opening_of = window.openings_from(arrival)
     for row in rows:
-        opening = window.next_opening(arrival, row.number)
+        opening = opening_of(row.number)
         if opening <= arrival:
             now.append(row)
         else:
             later.append(clock.naive(opening))
-    return Load(now, min(later) if later else None)
+    return now, min(later) if later else None
 
 
 def call(gateway: Gateway, claimed: Claimed, rows: Sequence[Row]) -> Sequence[ItemAnswer] | GatewayError:
