@@ -85,6 +85,30 @@ def test_a_pulse_from_the_future_is_no_sign_of_life(services: Services, launch: 
     assert take(services, "a") is None
 
 
+def test_what_was_to_leave_at_once_does_not_wait_for_a_clock_that_was_set_back(
+    services: Services, launch: Launch, drain: Callable[[], int]
+) -> None:
+    ahead = clock.now() + HOUR
+    with clock.shifted(HOUR):
+        now, later = launch(3), launch(rows=[NewMessage(FIRST + 5, None, ahead + HOUR)])
+        scheduled = launch(numbers=[FIRST + 6], deliver_at=ahead, deliver_zone="America/Sao_Paulo", not_before=ahead)
+    assert drain() == 0
+    with services.db.writing() as session:
+        sweep(session, services.settings)
+    assert drain() == 1
+    with services.db.reading() as session:
+        left = [queries.counts(session, session.get_one(Run, run.id)).accepted for run in (now, later, scheduled)]
+    assert left == [3, 0, 0]
+
+
+def test_a_late_campaign_that_is_declined_expires(services: Services, launch: Launch) -> None:
+    run = launch(3, not_before=clock.now() - 2 * HOUR)
+    with services.db.writing() as session:
+        assert outbox.cancel(session, session.get_one(Run, run.id)).stopped == 3
+        found = queries.counts(session, session.get_one(Run, run.id))
+    assert (found.expired, found.cancelled, found.waiting) == (3, 0, 0)
+
+
 @pytest.mark.parametrize("scheduled", [True, False])
 def test_after_an_hour_without_any_worker_what_is_late_asks_a_person(
     services: Services, launch: Launch, scheduled: bool

@@ -250,12 +250,19 @@ def resume(session: Session, run: Run) -> bool:
 
 
 def cancel(session: Session, run: Run) -> Cancelled:
-    """Stop everything that is still ours. A batch that is leaving, or may have left, is counted as left."""
+    """Stop everything that is still ours. A batch that is leaving, or may have left, is counted as left.
+
+    Of a campaign that was late, and asked, the rest is expired: somebody decided that it is not worth sending any more.
+    """
+    declined = run.state == RunState.PAUSED and run.pause_reason == "late"
+    closed, reason = (RowState.EXPIRED, "declined") if declined else (RowState.CANCELLED, None)
     if not is_over(run):
         run.state, run.cancelled_at = RunState.CANCELLED, clock.now()
         session.flush()
-        close_rows(session, RowState.CANCELLED, None, Batch.run_id == run.id)
-    total = session.scalar(select(func.count()).where(Message.run_id == run.id, Message.state == RowState.CANCELLED))
+        close_rows(session, closed, reason, Batch.run_id == run.id)
+    total = session.scalar(
+        select(func.count()).where(Message.run_id == run.id, Message.state.in_([RowState.CANCELLED, RowState.EXPIRED]))
+    )
     left = session.scalar(
         select(func.count()).where(Message.run_id == run.id, Message.state.in_([RowState.ACCEPTED, RowState.PENDING]))
     )

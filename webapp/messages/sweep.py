@@ -1,6 +1,6 @@
 """What time alone brings about: lost senders, late campaigns, messages no longer valid, a clock that was set back."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import select, update
@@ -12,6 +12,7 @@ from webapp.messages import canary, claim, doubt, late, outbox
 from webapp.messages.models import Batch, Dispatch, Run
 from webapp.messages.states import BatchState, RowState, RunState
 
+CLOCKS_APART = timedelta(minutes=1)  # the clocks of two machines may differ by less
 log = structlog.get_logger(__name__)
 
 
@@ -53,3 +54,16 @@ def mend_after_clock_change(session: Session, settings: Settings, now: datetime)
         doubt.clock_went_back(batch, now)
     session.execute(update(Dispatch).where(Dispatch.free_at > now + claim.longest_wait(settings)).values(free_at=now))
     session.execute(update(Run).where(Run.canary_done_at > now).values(canary_done_at=now))
+    for run in session.scalars(select(Run).where(Run.created_at > now + CLOCKS_APART, Run.deliver_at.is_(None))):
+        _launched_later_than_now(session, run, now)
+
+
+def _launched_later_than_now(session: Session, run: Run, now: datetime) -> None:
+    """What was to leave at once was launched before the clock was set back: it does not wait for that moment again."""
+    back = run.created_at - now
+    session.execute(
+        update(Batch)
+        .where(Batch.run_id == run.id, Batch.not_before == run.not_before)
+        .values(not_before=run.not_before - back)
+    )
+    run.created_at, run.not_before = now, run.not_before - back
