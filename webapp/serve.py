@@ -1,5 +1,6 @@
 """The running installation: the web server, the worker, and both together on one machine."""
 
+import gc
 import os
 import threading
 from dataclasses import replace
@@ -133,6 +134,7 @@ def worker(settings: Settings) -> None:
         consumer.start()
         ticker.start()
         sender.start()
+        gc.freeze()  # what is there now stays: looking through it again and again would hold everybody up for 0.1 s
         log.info("worker starts", worker=sender.id)
         while not ended.wait(10):
             consumer.check_worker_health()

@@ -8,6 +8,7 @@ The gateway is a process of its own. Everybody sends one batch before the clock 
 """
 
 import argparse
+import gc
 import logging
 import threading
 import time
@@ -73,6 +74,7 @@ def ours(settings: Settings) -> Sent:
     client = worker.connection.client()
     assert client is not None
     sending.send_next(services.db, settings, client)
+    gc.freeze()  # as `recado worker` does
     began = time.perf_counter()
     worker.start()
     while not _finished(services.db):

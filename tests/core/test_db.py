@@ -53,6 +53,19 @@ def test_many_writers_at_once_all_get_their_turn(db: Database) -> None:
     assert sorted(given) == list(range(1, 241, 3))
 
 
+def test_a_writer_that_fails_leaves_its_turn_to_the_next(db: Database) -> None:
+    from webapp.messages.outbox import reserve_keys
+
+    with pytest.raises(ZeroDivisionError), db.writing() as session:
+        reserve_keys(session, 3)
+        raise ZeroDivisionError
+    given: list[int] = []
+    other = threading.Thread(target=lambda: given.append(db.retrying(lambda session: reserve_keys(session, 3))))
+    other.start()
+    other.join(5)
+    assert given == [1]
+
+
 def test_what_a_reading_session_changes_is_thrown_away(db: Database) -> None:
     from webapp.core import clock
 

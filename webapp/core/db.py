@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from threading import RLock
 from time import sleep
 from typing import Any, TypeVar
 
@@ -47,6 +48,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self._turn = RLock()
         # hide_parameters: an error's text goes to the log, and numbers and hashes must not
         if self.is_sqlite:
             path = url.removeprefix("sqlite:///")
@@ -90,8 +92,19 @@ class Database:
         `durable=False` lets the last moments be lost with the machine's power (chunks that can be redone).
         """
         bind: Engine = self._durable if durable else self._quick
-        with Session(bind, expire_on_commit=False) as session, session.begin():
+        with self._in_turn(), Session(bind, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """SQLite takes one writer at a time and lets the others sleep, up to 0.1 s a look, while the lock comes and
+        goes. Threads of one process queue here instead; between processes SQLite's own lock decides, as ever."""
+        mine = self.is_sqlite and self._turn.acquire(timeout=BUSY_SECONDS)
+        try:
+            yield
+        finally:
+            if mine:
+                self._turn.release()
 
     def retrying(self, work: Callable[[Session], T], *, durable: bool = True) -> T:
         """`work` in a transaction of its own, from the start again where it was chosen as a deadlock's victim."""

@@ -63,8 +63,8 @@ def number_of(text: str) -> int | None:
 def first(row: Row, names: tuple[str, ...]) -> str:
     """The first of some aliases that holds anything, trimmed; "" where none does."""
     for name in names:
-        text = text_of(row.get(name)).strip()
-        if text:
+        value = row.get(name)
+        if value is not None and (text := text_of(value).strip()):
             return text
     return ""
 
