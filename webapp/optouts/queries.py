@@ -4,19 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, bindparam, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Person
+from webapp.core.db import one_of
 from webapp.core.paging import Page, page_of
 from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
 
 _CHUNK = 5000
-# Rendered into the statement as plain integers: one cached statement for any count, and no limit on parameters.
-_NUMBERS = bindparam("numbers", expanding=True, literal_execute=True, type_=BigInteger)
-_AMONG = select(OptOut.number).where(
-    OptOut.number.in_(_NUMBERS), OptOut.channel.in_(bindparam("channels", expanding=True))
-)
 
 
 def _among(session: Session, numbers: Iterable[int], channels: list[str]) -> set[int]:
@@ -24,7 +20,8 @@ def _among(session: Session, numbers: Iterable[int], channels: list[str]) -> set
     found: set[int] = set()
     for start in range(0, len(wanted), _CHUNK):
         chunk = [int(number) for number in wanted[start : start + _CHUNK]]
-        found.update(session.scalars(_AMONG, {"numbers": chunk, "channels": channels}))
+        query = select(OptOut.number).where(one_of(session, OptOut.number, chunk), OptOut.channel.in_(channels))
+        found.update(session.scalars(query))
     return found
 
 
