@@ -12,6 +12,7 @@ import gc
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from statistics import median
@@ -39,7 +40,6 @@ from webapp.messages.worker import Worker
 FIRST = 5511970000000
 TEXT = "Volta às aulas: tudo com 20% até sábado."
 LOGIN = ("ana", "segredo")
-SLOW_SECONDS = 0.2  # a call, in (b)
 
 
 class Sent(NamedTuple):
@@ -195,29 +195,43 @@ def check(settings: Settings, gateway: Stub, messages: int, *, marked: bool, cou
         raise Wrong(f"counters say {told_n} accepted for {told_credits} credits, should be {everybody}")
 
 
-def measure(on: Ground, messages: int, rounds: int, own_texts: bool) -> None:
+class Case(NamedTuple):
+    """A gateway that takes so many seconds a call, whom the worker runs against there, and the least ratio."""
+
+    gateway: str
+    seconds: float
+    rival: Callable[[Settings], Sent]
+    called: str
+    least: float
+
+
+CASES = (
+    Case("(a) at once", 0.0, naive, "a naive loop over the table", 0.6),
+    Case("(b) 200 ms a call", 0.2, bare, "4 threads that only post", 0.8),
+)
+
+
+def measure(on: Ground, messages: int, rounds: int, own_texts: bool, cases: Sequence[Case] = CASES) -> None:
     """The worker and the plain loops in turn, some rounds; print what they took."""
     batch = min(messages, 5000)
     messages -= messages % batch  # the stub's answer is that of a whole batch
     label = "a text for each" if own_texts else "one text for all"
     with on.installation(batch_size=str(batch)) as seeded:
-        apart(seed, seeded, messages, own_texts)
-        for name, seconds, other, rival, least in (
-            ("(a) at once", 0.0, naive, "a naive loop over the table", 0.6),
-            (f"(b) {SLOW_SECONDS * 1000:.0f} ms a call", SLOW_SECONDS, bare, "4 threads that only post", 0.8),
-        ):
-            results: dict[Any, list[Sent]] = {ours: [], other: []}
+        seed(seeded, messages, own_texts)
+        for case in cases:
+            worker: list[Sent] = []
+            rival: list[Sent] = []
             for _ in range(rounds):
-                for work, sent in results.items():
-                    with stub(batch, seconds) as gateway, _copy(on, seeded, gateway) as settings:
+                for work, sent in ((ours, worker), (case.rival, rival)):
+                    with stub(batch, case.seconds) as gateway, _copy(on, seeded, gateway) as settings:
                         sent.append(apart(work, settings))
                         check(settings, gateway, messages, marked=work is not bare, counted=work is ours)
-            print(f"{messages:,} messages, {label}; gateway {name}")
-            print(told("worker", messages, [sent.seconds for sent in results[ours]]))
-            print(told(rival, messages, [sent.seconds for sent in results[other]]))
-            ratio = median(sent.seconds for sent in results[other]) / median(sent.seconds for sent in results[ours])
-            memory = max(sent.memory for sent in results[ours])
-            print(f"  ratio {ratio:.2f} (at least {least}), memory of the worker {memory:.0f} MB")
+            print(f"{messages:,} messages, {label}; gateway {case.gateway}")
+            print(told("worker", messages, [sent.seconds for sent in worker]))
+            print(told(case.called, messages, [sent.seconds for sent in rival]))
+            ratio = median(sent.seconds for sent in rival) / median(sent.seconds for sent in worker)
+            memory = max(sent.memory for sent in worker)
+            print(f"  ratio {ratio:.2f} (at least {case.least}), memory of the worker {memory:.0f} MB")
 
 
 def _copy(on: Ground, seeded: Settings, gateway: Stub) -> Any:

@@ -153,7 +153,7 @@ def measure(on: Ground, people: int, rounds: int, label: str, text: str) -> None
     inserts: list[float] = []
     rows: Rows = []
     with on.installation() as seeded:
-        apart(seed, seeded, people, text)
+        seed(seeded, people, text)
         for _ in range(rounds):
             with on.installation(like=seeded) as settings:
                 launches.append(apart(ours, settings))

@@ -1,0 +1,43 @@
+"""The benchmarks run, and do the work that they time. Their figures are for people to read, never for a test."""
+
+import pytest
+
+from tests.bench import handover, launch
+from tests.bench.ground import Wrong, ground
+from tests.bench.stub import stub
+
+FEW = 2000
+
+
+def test_a_launch_is_measured_and_does_its_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with ground("sqlite") as on:
+        launch.measure(on, FEW, 1, "one field", launch.TEXTS["one field"])
+    assert "2,000 people, one field" in capsys.readouterr().out
+
+
+def test_a_launch_that_did_not_happen_has_no_figures() -> None:
+    with ground("sqlite") as on, on.installation() as settings:
+        launch.seed(settings, FEW, launch.TEXTS["no field"])
+        launch.ours(settings)
+        launch.check(settings, FEW)
+        with pytest.raises(Wrong):
+            launch.check(settings, FEW + 1)
+
+
+def test_the_hand_over_is_measured_and_does_its_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with ground("sqlite") as on:
+        handover.measure(on, FEW, 1, own_texts=True, cases=handover.CASES[:1])
+    assert "2,000 messages, a text for each; gateway (a) at once" in capsys.readouterr().out
+
+
+def test_the_loop_that_only_posts_posts_everything_once() -> None:
+    with (
+        ground("sqlite") as on,
+        stub(1000, 0.0) as gateway,
+        on.installation(batch_size="1000", gateway_url=gateway.url) as settings,
+    ):
+        handover.seed(settings, FEW, own_texts=False)
+        handover.bare(settings)
+        handover.check(settings, gateway, FEW, marked=False, counted=False)
+        with pytest.raises(Wrong):
+            handover.check(settings, gateway, FEW, marked=True, counted=True)
