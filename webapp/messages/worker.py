@@ -1,8 +1,10 @@
 """The worker's threads: senders, one that asks about unknown outcomes, one that sweeps, and a pulse."""
 
+import gc
 import os
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable
 
@@ -18,6 +20,7 @@ from webapp.messages.sweep import sweep
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 0.25  # between looks for something due
 SWEEP_SECONDS = 1.0
+SWITCH_SECONDS = 0.0005  # a thread back from the database or the gateway waits no longer for its turn
 
 
 class Connection:
@@ -60,7 +63,10 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Start the threads."""
+        """Start the threads, in a process that is the worker's own."""
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: the collector need not look at it with every five thousand messages
+        sys.setswitchinterval(SWITCH_SECONDS)
         for thread in self._threads:
             thread.start()
 
