@@ -1,6 +1,5 @@
 """The worker's threads: senders, one that asks about unknown outcomes, one that sweeps, and a pulse."""
 
-import gc
 import os
 import secrets
 import socket
@@ -64,8 +63,6 @@ class Worker:
 
     def start(self) -> None:
         """Start the threads, in a process that is the worker's own."""
-        gc.collect()
-        gc.freeze()  # what is loaded now stays: the collector need not look at it with every five thousand messages
         sys.setswitchinterval(SWITCH_SECONDS)
         for thread in self._threads:
             thread.start()
