@@ -1,7 +1,10 @@
 """What both benchmarks stand on: installations to measure in, processes of their own, and how figures are told."""
 
 import shutil
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -62,7 +65,9 @@ class Ground:
 
 @contextmanager
 def ground(database: str) -> Iterator[Ground]:
-    """Ground for installations on `sqlite` or `postgresql` (a server of its own is started)."""
+    """Ground for installations on `sqlite` or `postgresql` (a server of its own is started). It goes with SIGTERM, too."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="recado-bench-"))
     try:
         if database == "postgresql":
