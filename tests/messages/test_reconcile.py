@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.messages.conftest import Launch
 from tests.messages.test_receive_receipts import assert_counters_exact
@@ -18,7 +18,7 @@ from webapp.gateway.errors import Refused
 from webapp.gateway.wire import Receipts
 from webapp.messages import outbox, queries, reconcile, sending
 from webapp.messages.claim import claim
-from webapp.messages.models import Batch, Run
+from webapp.messages.models import Batch, Message, Run
 from webapp.messages.reference import encode
 from webapp.messages.sweep import leases_that_ran_out, sweep
 from webapp.sandbox.server import Sandbox
@@ -208,6 +208,22 @@ def test_a_gateway_that_keeps_less_than_the_whole_reference_proves_nothing(
     resolve()
     assert state_of(services, run).accepted == 10
     assert_each_once(box, 10 if first_ever else 11)
+
+
+def test_a_control_whose_reference_begins_like_one_that_is_asked_is_no_cut_reference(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway
+) -> None:
+    run = launch(150)
+    assert sending.send_next(services.db, services.settings, gateway)
+    control, asked = (encode(run.token, key) for key in (run.first_key + 2, (run.first_key + 2) * 36))
+    assert asked.startswith(control)
+    with services.db.writing() as session:  # the newest message that is known is the third
+        others = Message.state == "accepted", Message.id != run.first_key + 2
+        session.execute(update(Message).where(*others).values(at=clock.now() - timedelta(minutes=1)))
+    box.fault("http", "send-multiple", times=1)
+    assert sending.send_next(services.db, services.settings, gateway)
+    assert look(services, gateway, settled=True).looks == 1
+    assert look(services, gateway, settled=True).state == "queued"
 
 
 def test_look_ups_that_fail_themselves_count_for_nothing(

@@ -61,10 +61,10 @@ def look_at_next(db: Database, settings: Settings, gateway: Gateway) -> bool:
     proven = True
     try:
         for start in range(0, len(asked.references), CHUNK):
-            chunk = asked.references[start : start + CHUNK]
-            answer = gateway.look_up(references=[*chunk, *([control.reference] if control else [])]).rows
+            references = [*asked.references[start : start + CHUNK], *([control.reference] if control else [])]
+            answer = gateway.look_up(references=references).rows
             found += answer
-            proven = proven and (control is None or _shows(answer, control)) and not _cuts(answer, chunk)
+            proven = proven and (control is None or _shows(answer, control)) and not _cuts(answer, references)
     except GatewayError as error:
         log.warning("look-up failed", batch=asked.batch_id, error=type(error).__name__, code=error.code)
         db.retrying(lambda session: _conclude(session, asked, found, LOOKUP_FAILED))
@@ -126,8 +126,8 @@ def _shows(rows: Sequence[Receipt], control: Control) -> bool:
 
 
 def _cuts(rows: Sequence[Receipt], references: Sequence[str]) -> bool:
-    """Whether the gateway answers with the beginning of a reference: it keeps less than we gave it, and its "never
-    heard of it" says nothing."""
+    """Whether the gateway answers with the beginning of one of the references, and that is none itself: it keeps less
+    than we gave it, and its "never heard of it" says nothing."""
     parts = {row.reference.lower() for row in rows if row.reference} - set(references)
     return any(reference.startswith(part) for part in parts for reference in references)
 
