@@ -31,7 +31,7 @@ def end(batch: Batch, state: BatchState) -> None:
     batch.settle_at = batch.look_at = batch.unknown_since = None
 
 
-def gap(settings: Settings) -> timedelta:
+def _gap(settings: Settings) -> timedelta:
     """Between two looks whose silence counts."""
     return timedelta(seconds=min(max(settings.settle_seconds / 4, 0.5), 120))
 
@@ -41,9 +41,9 @@ def look(batch: Batch, settings: Settings, now: datetime) -> bool:
     age = now - (batch.unknown_since or now)
     settle_at = batch.settle_at or now
     if now >= settle_at:
-        batch.look_at = now + max(gap(settings), age / 20)
+        batch.look_at = now + max(_gap(settings), age / 20)
         return True
-    batch.look_at = min(settle_at, now + max(min(gap(settings), FIRST_GAP), age))
+    batch.look_at = min(settle_at, now + max(min(_gap(settings), FIRST_GAP), age))
     return False
 
 

@@ -260,9 +260,8 @@ def cancel(session: Session, run: Run) -> Cancelled:
         run.state, run.cancelled_at = RunState.CANCELLED, clock.now()
         session.flush()
         close_rows(session, closed, reason, Batch.run_id == run.id)
-    total = session.scalar(
-        select(func.count()).where(Message.run_id == run.id, Message.state.in_([RowState.CANCELLED, RowState.EXPIRED]))
-    )
+    stopped = (Message.state == RowState.CANCELLED) | (Message.reason == "declined")
+    total = session.scalar(select(func.count()).where(Message.run_id == run.id, stopped))
     left = session.scalar(
         select(func.count()).where(Message.run_id == run.id, Message.state.in_([RowState.ACCEPTED, RowState.PENDING]))
     )

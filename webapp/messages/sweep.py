@@ -53,8 +53,10 @@ def mend_after_clock_change(session: Session, settings: Settings, now: datetime)
     for batch in session.scalars(select(Batch).where(Batch.state == BatchState.UNKNOWN, Batch.unknown_since > now)):
         doubt.clock_went_back(batch, now)
     session.execute(update(Dispatch).where(Dispatch.free_at > now + claim.longest_wait(settings)).values(free_at=now))
-    session.execute(update(Run).where(Run.canary_done_at > now).values(canary_done_at=now))
-    for run in session.scalars(select(Run).where(Run.created_at > now + CLOCKS_APART, Run.deliver_at.is_(None))):
+    going_on = Run.state.in_([RunState.LAUNCHING, RunState.RUNNING, RunState.PAUSED])  # few, of all there ever were
+    session.execute(update(Run).where(going_on, Run.canary_done_at > now).values(canary_done_at=now))
+    ahead = going_on, Run.created_at > now + CLOCKS_APART, Run.deliver_at.is_(None)
+    for run in session.scalars(select(Run).where(*ahead)):
         _launched_later_than_now(session, run, now)
 
 
