@@ -32,13 +32,13 @@ from webapp.core.settings import Settings
 from webapp.core.window import SendingWindow
 from webapp.gateway.codes import DIALECTS
 from webapp.messages import outbox
+from webapp.messages.claim import batch_size
 from webapp.messages.models import Batch, Message, Run
 from webapp.messages.states import RowState, RunState
 
 log = structlog.get_logger(__name__)
 
 CHUNK = 5000
-RATE_SECONDS = 10  # a batch holds at most what the rate lets out in that time
 
 
 Waits = Callable[[int], datetime | None]
@@ -231,7 +231,7 @@ def _write(db: Database, settings: Settings, campaign_id: int, run_id: int, spoo
         run.total = base + index["total"]
         _reserve_more(session, run)
     position = base + skip
-    size = _batch_size(settings)
+    size = batch_size(settings)
     for rows in spool.chunks(skip, max(CHUNK // size, 1) * size):
         with db.writing(durable=False) as session:
             run = session.get_one(Run, run_id, with_for_update=True)
@@ -253,11 +253,6 @@ def _reserve_more(session: Session, run: Run) -> None:
     if run.launched_keys == 0 and run.total > run.last_key - run.first_key + 1:
         run.first_key = outbox.reserve_keys(session, run.total)
         run.last_key = run.first_key + run.total - 1
-
-
-def _batch_size(settings: Settings) -> int:
-    by_rate = max(int(settings.rate * RATE_SECONDS), 1) if settings.rate else settings.batch_size
-    return min(settings.batch_size, by_rate)
 
 
 def _finish(db: Database, campaign_id: int, run_id: int) -> None:

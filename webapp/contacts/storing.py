@@ -6,16 +6,14 @@ from collections.abc import Mapping as StrMapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, insert, literal, select, update
+from sqlalchemy import insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.contacts.columns import Mapping
 from webapp.contacts.digest import Fault, Person
 from webapp.contacts.models import Contact, ContactList, ImportBefore, ImportFault, ListField
-
-# Rendered as plain integers: one cached statement for any count, and no limit on parameters.
-_NUMBERS = bindparam("numbers", expanding=True, literal_execute=True, type_=BigInteger)
+from webapp.core.db import one_of
 
 _UPSERT = """
 INSERT INTO contact (list_id, number, kind, name, name_key, fields, import_id, created_at, updated_at)
@@ -95,16 +93,15 @@ def grow(session: Session, list_id: int, by: int) -> None:
 
 
 def _keep_before(session: Session, list_id: int, numbers: list[int], import_id: int | None) -> set[int]:
-    wanted = select(Contact.number).where(Contact.list_id == list_id, Contact.number.in_(_NUMBERS))
-    known = set(session.scalars(wanted, {"numbers": numbers}))
+    here = Contact.list_id == list_id
+    known = set(session.scalars(select(Contact.number).where(here, one_of(session, Contact.number, numbers))))
     if known and import_id is not None:
         columns = ("number", "kind", "name", "name_key", "fields")
         before = select(literal(import_id), *(getattr(Contact, column) for column in columns)).where(
-            Contact.list_id == list_id, Contact.number.in_(_NUMBERS)
+            here, one_of(session, Contact.number, sorted(known))
         )
         keep = insert_for(session, ImportBefore).from_select(["import_id", *columns], before).on_conflict_do_nothing()
-        # Not through the ORM, which would take the parameters for columns of the new rows.
-        session.connection().execute(keep, {"numbers": sorted(known)})
+        session.connection().execute(keep)
     return known
 
 
