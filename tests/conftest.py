@@ -110,6 +110,14 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of the test's own: what asks for it runs on both."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path / 'instance' / 'recado.db'}"
+
+
 @pytest.fixture(scope="module")
 def postgres_empty_url(postgres_server: str) -> Iterator[str]:
     """An empty PostgreSQL database, which `recado db upgrade` is to fill."""

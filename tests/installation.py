@@ -18,6 +18,7 @@ from webapp.accounts.commands import create_user
 from webapp.core import settings as settings_module
 from webapp.core.db import Database
 from webapp.core.settings import Settings
+from webapp.processes import PortTaken, free_address
 
 RECADO = [sys.executable, "-m", "webapp.cli"]
 PASSWORD = "correct horse battery"
@@ -30,6 +31,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def answers(port: int, path: str = "/healthz") -> bool:
+    """Whether a web server says that it is well."""
+    try:
+        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def is_free(port: int) -> bool:
+    """Whether somebody else could listen there."""
+    try:
+        free_address("127.0.0.1", port)
+    except PortTaken:
+        return False
+    return True
+
+
 def wait_for(condition: Callable[[], Any], seconds: float = 30, what: str = "it") -> Any:
     """The first truthy answer of `condition`; fails where none comes in time."""
     deadline = time.monotonic() + seconds
@@ -38,7 +56,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30, what: str = "it"
         if found:
             return found
         assert time.monotonic() < deadline, f"{what} took longer than {seconds} s"
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 @dataclass

@@ -23,11 +23,6 @@ SignIn = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def browser(signed_in: SignIn) -> FlaskClient:
-    return signed_in("marketing", locale="en")
-
-
-@pytest.fixture
 def shop(services: Services) -> int:
     """A list of three, one without a name, with the field `cidade`."""
     with services.db.writing() as session:

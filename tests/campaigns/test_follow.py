@@ -22,11 +22,6 @@ from webapp.messages.states import REASONS
 SignIn = Callable[..., FlaskClient]
 
 
-@pytest.fixture
-def browser(signed_in: SignIn) -> FlaskClient:
-    return signed_in("marketing", locale="en")
-
-
 def sent(services: Services, recipients: int = 10, *, undo: int = 0, **values: object) -> int:
     """A campaign that was sent and of which nothing has left."""
     with services.db.writing() as session:

@@ -85,11 +85,6 @@ def settings(tmp_path: Path, box: Wire, handover: str) -> Settings:
 
 
 @pytest.fixture
-def browser(signed_in: SignIn) -> FlaskClient:
-    return signed_in("marketing", locale="en")
-
-
-@pytest.fixture
 def key(services: Services) -> int:
     """A draft to two people."""
     with services.db.writing() as session:

@@ -29,14 +29,6 @@ from webapp.messages.models import Batch, Message, Run
 from webapp.optouts import service as optouts
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A launch holds on both databases."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path / 'instance' / 'recado.db'}"
-
-
 @pytest.fixture
 def settings(tmp_path: Path, database: str) -> Settings:
     return settings_module.load(

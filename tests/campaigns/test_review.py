@@ -30,11 +30,6 @@ LONG = "á" * 71
 
 
 @pytest.fixture
-def browser(signed_in: SignIn) -> FlaskClient:
-    return signed_in("marketing", locale="en")
-
-
-@pytest.fixture
 def key(services: Services) -> int:
     """A counted draft to two people and one without a name."""
     with services.db.writing() as session:

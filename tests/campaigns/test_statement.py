@@ -36,11 +36,6 @@ from webapp.messages.states import RowState
 SignIn = Callable[..., FlaskClient]
 
 
-@pytest.fixture
-def browser(signed_in: SignIn) -> FlaskClient:
-    return signed_in("marketing", locale="en")
-
-
 def read(services: Services, key: int) -> Statement:
     """The statement as it stands, which must add up and agree with the page whatever the stage."""
     with services.db.still() as session:

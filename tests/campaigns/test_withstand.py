@@ -29,25 +29,12 @@ from webapp.optouts import service as optouts
 SignIn = Callable[..., FlaskClient]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """People and lists meet on both databases."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path / 'instance' / 'recado.db'}"
-
-
 @pytest.fixture
 def settings(tmp_path: Path, database: str) -> Settings:
     return settings_module.load(
         {}, database_url=database, instance=tmp_path / "instance", secret_key="a secret for tests only",
         sending_window="always", batch_size="4",
     )  # fmt: skip
-
-
-@pytest.fixture
-def browser(signed_in: SignIn) -> FlaskClient:
-    return signed_in("marketing", locale="en")
 
 
 @pytest.fixture

@@ -154,13 +154,16 @@ def test_its_past_holds_what_charts_and_threads_need(demo: Demo) -> None:
 
 
 def test_a_campaign_is_under_way_and_moves(demo: Demo, db: Database) -> None:
+    with db.reading() as session:
+        run_id = session.scalars(select(Run.id).where(Run.state == "running", Run.served > 0)).first()
+    assert run_id is not None
+
     def handed_over() -> int:
         with db.reading() as session:
-            run = session.scalars(select(Run).where(Run.state == "running", Run.served > 0)).first()
-            return counts(session, run).accepted if run else 10**9
+            return counts(session, session.get_one(Run, run_id)).accepted
 
     before = handed_over()
-    wait_for(lambda: handed_over() > before, 60, "the next batch")
+    assert wait_for(lambda: handed_over() > before, 60, "the next batch")
 
 
 def test_a_second_demo_in_the_same_folder_is_refused(demo: Demo, base: Path) -> None:

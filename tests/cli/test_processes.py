@@ -12,14 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-import requests
 
 from tests.cli.conftest import Recado
-from tests.installation import RECADO, free_port, wait_for
+from tests.installation import RECADO, answers, free_port, is_free, wait_for
 from webapp import make_services
 from webapp.contacts import uploads
 from webapp.core import settings as settings_module
-from webapp.processes import PortTaken, free_address
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +45,6 @@ def started(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Pop
         for child in family:
             if child.is_running():
                 child.kill()
-
-
-def answers(port: int, path: str = "/healthz") -> bool:
-    try:
-        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=2).status_code == 200
-    except requests.RequestException:
-        return False
-
-
-def is_free(port: int) -> bool:
-    try:
-        free_address("127.0.0.1", port)
-    except PortTaken:
-        return False
-    return True
 
 
 def everyone(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

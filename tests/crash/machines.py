@@ -1,18 +1,15 @@
 """An installation spread over processes of its own, each of which can be killed, and the gateway it speaks to."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import requests
 from sqlalchemy import select, update
 
 from tests.crash.nursery import Child, Nursery
 from tests.crash.witness import Witness
-from tests.installation import PASSWORD
+from tests.installation import PASSWORD, wait_for
 from tests.visitor import Page, Visitor
 from webapp import make_services, migrate
 from webapp.accounts.commands import create_user
@@ -22,20 +19,10 @@ from webapp.core import settings as settings_module
 from webapp.core.web import Services
 from webapp.messages import queries
 from webapp.messages.models import Run
-from webapp.processes import PortTaken, free_address
 from webapp.serve import first_start
 
 FIRST = 5511970000000
 TOKEN = "many-machines-0123456789abcdef"
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The first truthy answer, asked for twenty times a second."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} took longer than {seconds} s"
-        time.sleep(0.05)
-    return found
 
 
 @dataclass
@@ -108,23 +95,6 @@ def machines(nursery: Nursery, box: Witness, folder: Path, **more: str) -> Itera
 def address(port: int) -> str:
     """Where a web server answers."""
     return f"http://127.0.0.1:{port}"
-
-
-def answers(port: int, path: str = "/healthz") -> bool:
-    """Whether a web server says that it is well."""
-    try:
-        return requests.get(address(port) + path, timeout=2).status_code == 200
-    except requests.RequestException:
-        return False
-
-
-def is_free(port: int) -> bool:
-    """Whether somebody else could listen there."""
-    try:
-        free_address("127.0.0.1", port)
-    except PortTaken:
-        return False
-    return True
 
 
 def page_with(visitor: Visitor, url: str, action: str, seconds: float = 30) -> Page:

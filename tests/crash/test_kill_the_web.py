@@ -15,18 +15,16 @@ from tests.crash.machines import (
     FIRST,
     Machines,
     address,
-    answers,
     compose,
     confirm,
     imported,
     machines,
     page_with,
     upload,
-    wait_for,
 )
 from tests.crash.nursery import Child, Nursery
 from tests.crash.witness import Witness
-from tests.installation import PASSWORD, free_port
+from tests.installation import PASSWORD, answers, free_port, wait_for
 from tests.visitor import Visitor
 from webapp.campaigns.models import Campaign
 from webapp.contacts.models import Contact, Import

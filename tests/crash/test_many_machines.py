@@ -16,19 +16,16 @@ from tests.crash.machines import (
     TOKEN,
     Machines,
     address,
-    answers,
     as_environment,
     compose,
     confirm,
     imported,
-    is_free,
     machines,
     upload,
-    wait_for,
 )
 from tests.crash.nursery import Nursery
 from tests.crash.witness import Call, Witness
-from tests.installation import PASSWORD, free_port
+from tests.installation import PASSWORD, answers, free_port, is_free, wait_for
 from tests.visitor import Visitor
 from webapp import migrate
 from webapp.core import clock

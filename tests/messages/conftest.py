@@ -25,14 +25,6 @@ def box() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Everything about sending holds on both databases."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path / 'instance' / 'recado.db'}"
-
-
 @pytest.fixture
 def settings(tmp_path: Path, box: Sandbox, database: str) -> Settings:
     return settings_module.load(
