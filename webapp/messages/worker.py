@@ -3,7 +3,6 @@
 import os
 import secrets
 import socket
-import sys
 import threading
 from collections.abc import Callable
 
@@ -19,7 +18,6 @@ from webapp.messages.sweep import sweep
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 0.25  # between looks for something due
 SWEEP_SECONDS = 1.0
-SWITCH_SECONDS = 0.0005  # a thread back from the database or the gateway waits no longer for its turn
 
 
 class Connection:
@@ -62,8 +60,7 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Start the threads, in a process that is the worker's own."""
-        sys.setswitchinterval(SWITCH_SECONDS)
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
