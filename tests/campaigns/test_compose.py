@@ -221,12 +221,12 @@ class TestSchedule:
     @pytest.mark.parametrize(
         ("data", "words"),
         [
-            ({"date": "2020-05-01", "time": "10:00"}, "01/05/2020 10:00 in Sao Paulo has passed."),
+            ({"date": "2020-05-01", "time": "10:00"}, "01/05/2020 10:00 in São Paulo has passed."),
             ({"date": "2099-05-01", "time": "10:00"}, "is more than a year away"),
             ({"time": "10:00"}, "Choose the date and the time."),
             ({"date": "2099-05-01", "time": "10:00", "timezone": "Marte/Olympus"}, "no time zone called Marte/Olympus"),
             ({"date": "31/02/2027", "time": "10:00"}, "Not a valid date value."),
-            ({"mode": "now", "valid_date": "2020-01-01"}, "01/01/2020 23:59 in Sao Paulo has passed."),
+            ({"mode": "now", "valid_date": "2020-01-01"}, "01/01/2020 23:59 in São Paulo has passed."),
         ],
     )
     def test_a_moment_that_cannot_be_is_refused(

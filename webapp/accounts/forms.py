@@ -11,28 +11,11 @@ from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
 
 from webapp.accounts.passwords import MAXIMUM, MINIMUM
 from webapp.accounts.service import UNDO_CHOICES
+from webapp.core.clock import BRAZIL
 from webapp.core.errors import UserError
 from webapp.core.i18n import LOCALES
 
 # Brazil's zones from east to west, each by the places people know it by.
-BRAZIL = {
-    "America/Noronha": "Fernando de Noronha",
-    "America/Sao_Paulo": "São Paulo, Brasília",
-    "America/Bahia": "Salvador",
-    "America/Fortaleza": "Fortaleza",
-    "America/Recife": "Recife",
-    "America/Maceio": "Maceió, Aracaju",
-    "America/Belem": "Belém",
-    "America/Araguaina": "Palmas",
-    "America/Cuiaba": "Cuiabá",
-    "America/Campo_Grande": "Campo Grande",
-    "America/Manaus": "Manaus",
-    "America/Porto_Velho": "Porto Velho",
-    "America/Boa_Vista": "Boa Vista",
-    "America/Santarem": "Santarém",
-    "America/Rio_Branco": "Rio Branco",
-    "America/Eirunepe": "Eirunepé",
-}
 CONTINENTS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 

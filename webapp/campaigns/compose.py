@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.accounts import audit
-from webapp.accounts.forms import BRAZIL
 from webapp.accounts.guards import guard, may
 from webapp.campaigns import audience, counting, media, people, preview, schedule, service, words
 from webapp.campaigns.audience import AREA_FIELD, Selection
@@ -341,9 +340,10 @@ def _schedule_page(campaign: Campaign, form: ScheduleForm) -> str:
         steps=steps(campaign),
         when=_when(form),
         window=words.window_words(settings().window),
+        has_window=settings().window.week is not None,
         handover_minutes=settings().handover_minutes,
         today=today(campaign.timezone).isoformat(),
-        zones=BRAZIL,
+        zones=clock.BRAZIL,
     )
 
 

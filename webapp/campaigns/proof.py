@@ -7,11 +7,9 @@ from flask import Response, render_template
 from flask_babel import format_datetime, get_timezone, gettext
 
 from webapp.accounts import audit
-from webapp.accounts.forms import BRAZIL
 from webapp.accounts.guards import guard
 from webapp.campaigns import service, words
 from webapp.campaigns.blueprint import bp, service_type
-from webapp.campaigns.schedule import place_of
 from webapp.campaigns.statement import Part, Statement
 from webapp.campaigns.statement import statement as counted
 from webapp.core import clock
@@ -76,8 +74,7 @@ def _window(found: Statement) -> str:
 
 def _place() -> str:
     """Whose clocks the statement's times are of."""
-    zone = str(get_timezone())
-    return str(BRAZIL.get(zone, place_of(zone)).partition(",")[0])
+    return clock.place_of(str(get_timezone()))
 
 
 def _moment(at: datetime | None) -> str:

@@ -107,7 +107,7 @@ def _forecast(campaign: Campaign) -> dict[str, Any]:
         shown["refusal"] = gettext(NOBODY_IN_TIME)
     at_once = clock.aware(now if campaign.send_at else _due(campaign, now))  # "now" has its seconds to be undone
     shown["plan"] = [(row, words.opening_words(row, campaign.timezone, at_once)) for row in rows]
-    shown["plan_place"] = words.place_words(campaign.timezone)
+    shown["plan_place"] = clock.place_of(campaign.timezone)
     fields = {item.key: item.label for item in people.known_fields(session, campaign.lists)}
     return shown | {
         "result": result,

@@ -68,7 +68,7 @@ def check_future(moment: Moment, now: datetime, field: str = "date") -> Moment:
             "%(when)s in %(zone)s has passed. Choose a moment that is still to come.",
             field=field,
             when=moment.wall.strftime("%d/%m/%Y %H:%M"),
-            zone=place_of(moment.zone),
+            zone=clock.place_of(moment.zone),
         )
     if moment.utc > now + HORIZON:
         raise UserError(
@@ -77,11 +77,6 @@ def check_future(moment: Moment, now: datetime, field: str = "date") -> Moment:
             when=moment.wall.strftime("%d/%m/%Y %H:%M"),
         )
     return moment
-
-
-def place_of(zone: str) -> str:
-    """A zone's name for people: `America/Sao_Paulo` → `Sao Paulo`."""
-    return zone.rsplit("/", 1)[-1].replace("_", " ")
 
 
 def offset_of(moment: datetime) -> str:

@@ -5,9 +5,8 @@ from itertools import groupby
 
 from flask_babel import format_date, format_datetime, get_locale, get_timezone, gettext
 
-from webapp.accounts.forms import BRAZIL
 from webapp.campaigns.plan import Opening
-from webapp.campaigns.schedule import offset_of, place_of
+from webapp.campaigns.schedule import offset_of
 from webapp.core import clock
 from webapp.core.i18n import N_
 from webapp.core.window import SendingWindow
@@ -83,15 +82,10 @@ def in_zone(moment: datetime, zone: str) -> str:
         gettext(
             "%(when)s in %(place)s (%(offset)s)",
             when=_local(wall, "EEE, dd/MM/yyyy HH:mm"),
-            place=place_words(zone),
+            place=clock.place_of(zone),
             offset=offset_of(wall),
         )
     )
-
-
-def place_words(zone: str) -> str:
-    """A zone's place for people: `São Paulo`."""
-    return BRAZIL.get(zone, place_of(zone)).partition(",")[0]
 
 
 def both_zones(moment: datetime, zone: str) -> tuple[str, str]:

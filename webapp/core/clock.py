@@ -7,6 +7,25 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 GATEWAY_ZONE = timezone(timedelta(hours=-3))  # the gateway states no zone for its dates; Brasília is what is seen
 
+# Brazil's zones by what people call them.
+BRAZIL = {
+    "America/Noronha": "Fernando de Noronha",
+    "America/Sao_Paulo": "São Paulo, Brasília",
+    "America/Bahia": "Salvador",
+    "America/Fortaleza": "Fortaleza",
+    "America/Recife": "Recife",
+    "America/Maceio": "Maceió, Aracaju",
+    "America/Belem": "Belém",
+    "America/Araguaina": "Palmas",
+    "America/Cuiaba": "Cuiabá",
+    "America/Campo_Grande": "Campo Grande",
+    "America/Manaus": "Manaus",
+    "America/Porto_Velho": "Porto Velho",
+    "America/Boa_Vista": "Boa Vista",
+    "America/Santarem": "Santarém",
+    "America/Rio_Branco": "Rio Branco",
+    "America/Eirunepe": "Eirunepé",
+}
 
 _shift = timedelta(0)
 
@@ -43,6 +62,11 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"there is no time zone called {name!r}") from error
+
+
+def place_of(name: str) -> str:
+    """A zone for people, by one place in it: `America/Sao_Paulo` → `São Paulo`."""
+    return BRAZIL.get(name, name.rsplit("/", 1)[-1].replace("_", " ")).partition(",")[0]
 
 
 def local_to_utc(wall: datetime, zone_name: str) -> datetime:
