@@ -118,6 +118,8 @@ def running(folder: Path, **settings: str) -> Iterator[Installation]:
         _people(settings_module.load(environment))
         start("serve", "--port", str(port))
         wait_for(lambda: _answers(f"{site}/readyz"), 60, f"the start (see {log})")
+        if made.has_sandbox:
+            made.box("settings", failures=0)  # its people lose a message in sixteen, drawn anew for each run
         yield made
     finally:
         for child in reversed(children):

@@ -142,7 +142,7 @@ def everybody_gets_it_once(place: Installation, marketing: Visitor, campaign: st
         found: dict[str, int] = json.loads(place.run("campaign", "show", number, "--json"))
         return found if found["delivered"] == 3 else None
 
-    found = wait_for(standing, 180, "the delivery")
+    found = wait_for(standing, 60, "the delivery")
     assert (found["total"], found["accepted"], found["unknown"]) == (3, 3, 0)
     page = marketing.get(campaign)
     assert "Volta às aulas" in page.text
