@@ -29,7 +29,7 @@ from webapp.core.db import Database
 from webapp.core.settings import Settings
 from webapp.core.window import is_holiday
 from webapp.gateway.codes import CLASSIC
-from webapp.gateway.outgoing import Outgoing, batch_body
+from webapp.gateway.outgoing import Manner, Recipient, batch_body
 from webapp.messages import outbox, sending
 from webapp.messages.models import Message, Run, RunCount
 from webapp.messages.outbox import NewMessage
@@ -170,10 +170,11 @@ def _bodies(settings: Settings) -> list[bytes]:
     with db.reading() as session:
         rows = session.execute(select(Message.id, Message.number, Message.text).order_by(Message.id)).all()
     db.dispose()
-    outs = [Outgoing(number, own or TEXT, encode("k3x9a", key), type=0) for key, number, own in rows]
+    manner = Manner(0, TEXT)
+    people = [Recipient(number, encode("k3x9a", key), own) for key, number, own in rows]
     return [
-        batch_body(outs[start : start + settings.batch_size], CLASSIC)
-        for start in range(0, len(outs), settings.batch_size)
+        batch_body(manner, people[start : start + settings.batch_size], CLASSIC)
+        for start in range(0, len(people), settings.batch_size)
     ]
 
 

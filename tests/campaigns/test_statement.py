@@ -71,9 +71,9 @@ def answered(services: Services, claimed: claim.Claimed, codes: list[str]) -> No
     """The gateway's answer for each message of a claimed batch."""
     with services.db.writing() as session:
         in_batch = Message.id.between(claimed.first_key, claimed.last_key)
-        rows = session.execute(select(Message.id).where(in_batch).order_by(Message.id)).all()
+        keys = session.scalars(select(Message.id).where(in_batch).order_by(Message.id)).all()
         items = [ItemAnswer(code, 1 if code == "000" else 0, None) for code in codes]
-        record.answered(session, services.settings, claimed, rows, items, None)
+        record.answered(session, services.settings, claimed, keys, items, None)
 
 
 # ---------- every stage ----------
@@ -136,9 +136,9 @@ def test_from_the_queue_to_the_end_with_refusals_and_people_left_out(browser: Fl
         record.left_out(session, claimed, [claimed.last_key], "optout")
     assert [(part.code, part.people) for part in read(services, key).suppressed] == [("optout", 1)]
     with services.db.writing() as session:
-        rows = session.execute(select(Message.id).where(Message.state == RowState.PENDING).order_by(Message.id)).all()
+        keys = session.scalars(select(Message.id).where(Message.state == RowState.PENDING).order_by(Message.id)).all()
         items = [ItemAnswer(code, 1, None) for code in ("000", "050", "000", "070")]
-        record.answered(session, services.settings, claimed, rows, items, None)
+        record.answered(session, services.settings, claimed, keys, items, None)
     made = read(services, key)
     assert made.state == "finished"
     assert made.final

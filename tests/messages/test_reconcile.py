@@ -278,7 +278,7 @@ def test_a_dead_senders_batch_is_looked_up_and_never_simply_sent_again(
         claimed = claim(session, services.settings)
     assert claimed is not None
     load = services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
-    sending.call(gateway, claimed, load.rows)  # and here it dies, before anything is recorded
+    sending.call(gateway, claimed, load)  # and here it dies, before anything is recorded
     assert not sending.send_next(services.db, services.settings, gateway)
     with services.db.writing() as session:
         for batch in session.scalars(select(Batch)):
@@ -299,10 +299,10 @@ def test_a_whole_call_refused_for_one_messages_sake_is_halved_until_that_one_sta
 ) -> None:
     real = gateway.send_multiple
 
-    def picky(outs, **options):  # type: ignore[no-untyped-def]
-        if any(out.number == 5511981232007 for out in outs):
+    def picky(manner, people, **options):  # type: ignore[no-untyped-def]
+        if any(to.number == 5511981232007 for to in people):
             raise Refused("050")
-        return real(outs, **options)
+        return real(manner, people, **options)
 
     monkeypatch.setattr(gateway, "send_multiple", picky)
     run = launch(20)

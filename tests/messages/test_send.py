@@ -191,10 +191,10 @@ def test_pause_stops_the_hand_over_within_the_batch_in_hand_and_resume_goes_on(
         assert outbox.pause(session, session.get_one(Run, run.id))
     assert drain() == 0
     load = services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
-    outcome = sending.call(gateway, claimed, load.rows)
+    outcome = sending.call(gateway, claimed, load)
     assert not isinstance(outcome, GatewayError)
     services.db.retrying(
-        lambda session: record.answered(session, services.settings, claimed, load.rows, outcome, load.later)
+        lambda session: record.answered(session, services.settings, claimed, load.keys, outcome, load.later)
     )
     assert drain() == 0
     found = counts(services, run)

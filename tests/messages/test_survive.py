@@ -1,6 +1,6 @@
 """Workers that die, machines that sleep, clocks that are set back: sending goes on, and late campaigns ask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -41,8 +41,8 @@ def take(services: Services, worker: str) -> int | None:
         return claimed.batch_id if claimed else None
 
 
-def prepared(services: Services, claimed: Claimed) -> Sequence[sending.Row]:
-    return services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed)).rows
+def prepared(services: Services, claimed: Claimed) -> sending.Load:
+    return services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
 
 
 def only(services: Services) -> Batch:

@@ -6,6 +6,7 @@ mobiles, nearly every row of every list, take one regular expression; the rest g
 
 import re
 import unicodedata
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -256,9 +257,26 @@ def canonical(number: int) -> int:
     return number
 
 
+BRAZILIAN = 55 * 10**11  # what 55 adds to a national number of eleven digits
+_FIRST_MOBILE, _LAST_MOBILE = 55_11_9_0000_0000, 55_99_9_9999_9999
+
+
+def all_mobile(numbers: Collection[int]) -> bool:
+    """Whether every number is a Brazilian one of eleven digits, as in nearly every batch: two looks at thousands spare
+    one at each."""
+    return bool(numbers) and min(numbers) >= _FIRST_MOBILE and max(numbers) <= _LAST_MOBILE
+
+
+def areas(numbers: Collection[int]) -> set[int | None]:
+    """The area codes of many numbers, None for those from abroad."""
+    if all_mobile(numbers):
+        return {front % 100 for front in {number // 10**9 for number in numbers}}
+    return {ddd(number) for number in numbers}
+
+
 def ddd(number: int) -> int | None:
     """The Brazilian area code of a number, None for a foreign one."""
-    if 55_11_9_0000_0000 <= number <= 55_99_9_9999_9999:
+    if _FIRST_MOBILE <= number <= _LAST_MOBILE:
         return number // 10**9 % 100
     if 55_11_0000_0000 <= number <= 55_99_9999_9999:
         return number // 10**8 % 100

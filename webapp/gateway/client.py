@@ -15,7 +15,7 @@ from webapp.core.clock import GATEWAY_ZONE
 from webapp.gateway import wire
 from webapp.gateway.codes import CLASSIC, Dialect
 from webapp.gateway.errors import GatewayError, LookupFailed, NotSent, OutcomeUnknown, redacted
-from webapp.gateway.outgoing import Outgoing, batch_body, single_body
+from webapp.gateway.outgoing import Manner, Recipient, batch_body, single_body
 from webapp.gateway.transport import CallFailed, perform, session
 
 IDS_PER_CALL = 100  # the vendor states no maximum
@@ -72,26 +72,21 @@ class Gateway:
         """Close the connections that are kept."""
         self._session.close()
 
-    def send_single(self, out: Outgoing, *, timeout: float | None = None) -> wire.Answer:
+    def send_single(self, manner: Manner, to: Recipient, *, timeout: float | None = None) -> wire.Answer:
         """Hand one message over. Raises NotSent, OutcomeUnknown, Refused, Stopped, Busy, OurMistake."""
-        body = single_body(out, self.dialect)
+        body = single_body(manner, to, self.dialect)
         return self._understood(wire.read_single, self._send("send-single", body, _FORM, timeout))
 
     def send_multiple(
-        self,
-        outs: Sequence[Outgoing],
-        *,
-        type: int | None = None,
-        schedule: datetime | None = None,
-        timeout: float | None = None,
+        self, manner: Manner, people: Sequence[Recipient], *, timeout: float | None = None
     ) -> wire.BatchAnswer:
-        """Hand up to 5000 messages over; `type` and `schedule` (aware) hold for those that state none.
+        """Hand up to 5000 messages over. What became of each is in the answer's items.
 
-        What became of each message is in the answer's items. Raises as `send_single` does, for the batch as a whole.
+        Raises as `send_single` does, for the batch as a whole.
         """
-        body = batch_body(outs, self.dialect, type=type, schedule=schedule)
+        body = batch_body(manner, people, self.dialect)
         answer = self._send("send-multiple", body, _JSON, timeout)
-        return self._understood(lambda raw: wire.read_multiple(raw, len(outs)), answer)
+        return self._understood(lambda raw: wire.read_multiple(raw, len(people)), answer)
 
     def look_up(
         self, *, references: Sequence[str] = (), ids: Sequence[str] = (), timeout: float | None = None

@@ -1,10 +1,12 @@
 """What is written to the gateway: parameters by the dialect's table, nothing that the dialect does not document."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import urlencode
+
+import orjson
 
 from webapp.core import phone
 from webapp.core.clock import GATEWAY_ZONE
@@ -14,60 +16,59 @@ from webapp.gateway.errors import OurMistake
 Parameters = dict[str, str | int]
 
 
-@dataclass(slots=True)  # not frozen: thousands are made for each call
-class Outgoing:
-    """One message to hand over.
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What all messages of one call have in common.
 
-    `number` is E.164 digits; `content` the text, or the URL of the file for media types; `reference` travels as
-    `campaign_id`; `schedule` is an aware moment, None for now. `type` and `schedule` may be left to the batch.
+    `content` is the text of those without one of their own, or the URL of the file for media types; `schedule` is an
+    aware moment, None for now.
     """
 
-    number: int
-    content: str
-    reference: str
-    type: int | None = None
+    type: int
+    content: str = ""
     caption: str = ""
     schedule: datetime | None = None
+
+
+class Recipient(NamedTuple):
+    """Who gets a message: E.164 digits, the reference that travels as `campaign_id`, the text where it is their own."""
+
+    number: int
+    reference: str
+    content: str | None = None
 
 
 def _mistake(code: str) -> OurMistake:
     return OurMistake(code, detail=f"not sent: {RESPONSES[code].description}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Manner:
-    """How a message travels beside its content and its person: `others` are parameters, `field` carries the content."""
-
-    field: str
-    others: Parameters
-
-
-def _manner(out: Outgoing, dialect: Dialect) -> _Manner:
-    kind = dialect.types.get(-1 if out.type is None else out.type)
+def _shared(manner: Manner, dialect: Dialect) -> tuple[str, Parameters]:
+    """The parameter that carries the content, and those that every message has. Raises OurMistake for a type that the
+    dialect does not have."""
+    kind = dialect.types.get(manner.type)
     if kind is None:
         raise _mistake("020")
-    others: Parameters = {"type": kind.type}
+    shared: Parameters = {"type": kind.type}
     for name in kind.fields:
-        value = getattr(out, name)
+        value = getattr(manner, name)
         if value:
-            others[name] = value
-    if out.schedule is not None:
-        others["schedule"], others["timezone"] = scheduled(out.schedule)
-    return _Manner(kind.body_field, others)
+            shared[name] = value
+    if manner.schedule is not None:
+        shared["schedule"], shared["timezone"] = scheduled(manner.schedule)
+    return kind.body_field, shared
 
 
-def _address(number: int) -> tuple[int, str | int]:
-    """Country code and national number. A number in the vendor's samples is one of JSON; as text only where it would
-    lose a leading zero."""
-    country, national = phone.split(number)
-    return country, national if national.startswith("0") else int(national)
+def _national(digits: str) -> str | int:
+    """A number in the vendor's samples is one of JSON; it goes as text only where it would lose a leading zero."""
+    return digits if digits.startswith("0") else int(digits)
 
 
-def parameters(out: Outgoing, dialect: Dialect) -> Parameters:
-    """A message as the gateway's parameters. Raises OurMistake for a type that the dialect does not have."""
-    manner, (country, national) = _manner(out, dialect), _address(out.number)
-    own: Parameters = {"country_code": country, "number": national, "campaign_id": out.reference}
-    return manner.others | own | {manner.field: out.content}
+def parameters(manner: Manner, to: Recipient, dialect: Dialect) -> Parameters:
+    """One message as the gateway's parameters. Raises OurMistake for a type that the dialect does not have."""
+    field, shared = _shared(manner, dialect)
+    country, national = phone.split(to.number)
+    own: Parameters = {"country_code": country, "number": _national(national), "campaign_id": to.reference}
+    return shared | own | {field: manner.content if to.content is None else to.content}
 
 
 def scheduled(moment: datetime) -> tuple[str, str]:
@@ -81,58 +82,55 @@ def scheduled(moment: datetime) -> tuple[str, str]:
     return written[:19], written[19:]
 
 
-def single_body(out: Outgoing, dialect: Dialect) -> bytes:
+def single_body(manner: Manner, to: Recipient, dialect: Dialect) -> bytes:
     """The form body of send-single."""
-    return urlencode(parameters(out, dialect), encoding="utf-8", errors="replace").encode("ascii")
+    return urlencode(parameters(manner, to, dialect), encoding="utf-8", errors="replace").encode("ascii")
 
 
-def batch_body(
-    outs: Sequence[Outgoing], dialect: Dialect, *, type: int | None = None, schedule: datetime | None = None
-) -> bytes:
+def batch_body(manner: Manner, people: Sequence[Recipient], dialect: Dialect) -> bytes:
     """The JSON body of send-multiple; what all messages share goes to `defaultValues`.
 
-    `type` and `schedule` are those of messages that state none. Raises OurMistake where the gateway would answer 020,
-    120 or 130.
+    Raises OurMistake where the gateway would answer 020, 120 or 130.
     """
-    if not outs:
+    if not people:
         raise _mistake("130")
-    if len(outs) > MAX_BATCH:
+    if len(people) > MAX_BATCH:
         raise _mistake("120")
-    if type is not None or schedule is not None:
-        outs = [_completed(out, type, schedule) for out in outs]
-    first = outs[0]
-    if all(out.type == first.type and out.caption == first.caption and out.schedule == first.schedule for out in outs):
-        shared, messages = _alike(outs, _manner(first, dialect))
+    field, shared = _shared(manner, dialect)
+    messages = _addressed(people, shared)
+    if all(to.content is None for to in people):
+        shared[field] = manner.content
     else:
-        shared, messages = {}, [parameters(out, dialect) for out in outs]
-    text = json.dumps({"defaultValues": shared, "messages": messages}, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
+        for message, to in zip(messages, people, strict=True):
+            message[field] = manner.content if to.content is None else to.content
+    body = {"defaultValues": shared, "messages": messages}
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # half of an emoji, which is no text: the gateway gets a "?" in its place
+        return orjson.dumps(_readable(body))
 
 
-def _alike(outs: Sequence[Outgoing], manner: _Manner) -> tuple[Parameters, list[Parameters]]:
-    """What messages of one manner share, and what stays with each."""
-    addresses = [_address(out.number) for out in outs]
-    shared, content, (country, _) = dict(manner.others), outs[0].content, addresses[0]
-    pairs = zip(outs, addresses, strict=True)
-    messages: list[Parameters] = [{"number": national, "campaign_id": out.reference} for out, (_, national) in pairs]
-    if all(address[0] == country for address in addresses):
-        shared["country_code"] = country
+def _addressed(people: Sequence[Recipient], shared: Parameters) -> list[Parameters]:
+    """Number and reference of each; a country that is everybody's goes to `shared`."""
+    if phone.all_mobile([to.number for to in people]):
+        shared["country_code"] = 55
+        return [{"number": number - phone.BRAZILIAN, "campaign_id": reference} for number, reference, _ in people]
+    split = [phone.split(to.number) for to in people]
+    messages: list[Parameters] = [
+        {"number": _national(national), "campaign_id": to.reference}
+        for to, (_, national) in zip(people, split, strict=True)
+    ]
+    if len({country for country, _ in split}) == 1:
+        shared["country_code"] = split[0][0]
     else:
-        for message, address in zip(messages, addresses, strict=True):
-            message["country_code"] = address[0]
-    if all(out.content == content for out in outs):
-        shared[manner.field] = content
-    else:
-        for message, out in zip(messages, outs, strict=True):
-            message[manner.field] = out.content
-    return shared, messages
+        for message, (country, _) in zip(messages, split, strict=True):
+            message["country_code"] = country
+    return messages
 
 
-def _completed(out: Outgoing, type: int | None, schedule: datetime | None) -> Outgoing:
-    if (out.type is None and type is not None) or (out.schedule is None and schedule is not None):
-        return replace(
-            out,
-            type=type if out.type is None else out.type,
-            schedule=schedule if out.schedule is None else out.schedule,
-        )
-    return out
+def _readable(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _readable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_readable(each) for each in value]
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -3,8 +3,9 @@
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from webapp.core.db import moment
@@ -39,21 +40,58 @@ class Claimed:
     deliver_zone: str | None
 
 
+# Statements that every batch needs are built once: building them costs as much as all else about them.
+_STOPPED = select(Account.id).where(Account.stopped_code.is_not(None))
+_DISPATCH = select(Dispatch.turn, Dispatch.free_at).where(Dispatch.id == 1).with_for_update()
+_DUE = (
+    select(
+        Batch.id, Batch.pending, Run.id.label("run"), Run.kind, Run.type, Run.token, Run.text, Run.caption,
+        Run.ignores_window, Run.deliver_at, Run.deliver_zone,
+    )
+    .join(Run, Run.id == Batch.run_id)
+    .where(Batch.state == BatchState.QUEUED, Batch.not_before <= bindparam("now"))
+    .where(Run.state == RunState.RUNNING, Run.not_before <= bindparam("now"))
+    .limit(1)
+)  # fmt: skip
+_NEXT = _DUE.order_by(Run.priority, Run.served, Batch.not_before, Batch.first_key)
+_LEAVING = (
+    select(func.count())
+    .select_from(Batch)
+    .outerjoin(WorkerSeen, WorkerSeen.id == Batch.worker)
+    .where(Batch.state == BatchState.SENDING, Batch.worker.is_(None) | liveness.ALIVE)
+)
+_GIVE_TURN = (
+    update(Run.__table__)  # type: ignore[arg-type]
+    .where(Run.__table__.c.id == bindparam("run"), Run.__table__.c.state == RunState.RUNNING)
+    .values(served=bindparam("turn"))
+)
+_TAKE = (
+    update(Batch)
+    .where(Batch.id == bindparam("batch"), Batch.state == BatchState.QUEUED)
+    .values(
+        state=BatchState.SENDING, lease_until=bindparam("lease"), worker=bindparam("by"), attempts=Batch.attempts + 1,
+        scheduled=bindparam("with_schedule"), problem=None,
+    )
+    .returning(Batch.attempts, Batch.first_key, Batch.last_key, Batch.pending)
+    .execution_options(synchronize_session=False)
+)  # fmt: skip
+_NOTE_TURN = (
+    update(Dispatch.__table__)  # type: ignore[arg-type]
+    .where(Dispatch.__table__.c.id == 1)
+    .values(turn=bindparam("next_turn"), free_at=bindparam("next_at"))
+)
+_REACHED = (
+    update(Dispatch.__table__)  # type: ignore[arg-type]
+    .where(Dispatch.__table__.c.id == 1, Dispatch.__table__.c.failures > 0)
+    .values(failures=0)
+)
+
+
 def something_due(session: Session) -> bool:
     """A cheap look without a lock: is there a batch that could leave now?"""
-    now = moment(session)
-    if session.scalar(select(Account.id).where(Account.stopped_code.is_not(None))):
+    if session.scalar(_STOPPED):
         return False
-    return session.scalar(_due(now).limit(1)) is not None
-
-
-def _due(now: datetime):  # type: ignore[no-untyped-def]
-    return (
-        select(Batch.id)
-        .join(Run, Run.id == Batch.run_id)
-        .where(Batch.state == BatchState.QUEUED, Batch.not_before <= now)
-        .where(Run.state == RunState.RUNNING, Run.not_before <= now)
-    )
+    return session.execute(_DUE, {"now": moment(session)}).first() is not None
 
 
 def batch_size(settings: Settings) -> int:
@@ -79,74 +117,59 @@ def claim(session: Session, settings: Settings, worker: str | None = None) -> Cl
     Commit before the call: from then on the batch is nobody else's, and a lease that runs out makes it *unknown*.
     `worker` is who asks; one whose pulse is not fresh gets nothing, for the others count it as dead.
     """
-    dispatch = _locked_dispatch(session)
+    turn, free_at = session.execute(_DISPATCH).one_or_none() or _first_turn(session)
     now = moment(session)
-    if session.scalar(select(Account.id).where(Account.stopped_code.is_not(None))):
-        return None
-    if dispatch.free_at is not None and dispatch.free_at > now:
+    if session.scalar(_STOPPED) or (free_at is not None and free_at > now):
         return None
     if worker is not None and not liveness.is_alive(session, worker, now):
         return None
     if _leaving(session, now) >= settings.concurrency:
         return None
-    found = session.execute(
-        _due(now).order_by(Run.priority, Run.served, Batch.not_before, Batch.first_key).limit(1)
-    ).scalar_one_or_none()
+    found = session.execute(_NEXT, {"now": now}).one_or_none()
     if found is None:
         return None
-    return _take(session, settings, dispatch, found, worker, now)
+    if not session.execute(_GIVE_TURN, {"run": found.run, "turn": turn + 1}).rowcount:  # type: ignore[attr-defined]
+        return None  # a colleague paused or cancelled it in this very moment
+    claimed = _take(session, settings, found, worker, now)
+    if claimed is None:
+        return None
+    taken, pending = claimed
+    if settings.rate > 0:
+        free_at = now + timedelta(seconds=pending / settings.rate)
+    session.execute(_NOTE_TURN, {"next_turn": turn + 1, "next_at": free_at})
+    return taken
 
 
 def _leaving(session: Session, now: datetime) -> int:
     """Calls under way, over all workers. Those of a worker that was killed ended with it, whatever their lease says."""
-    count = (
-        select(func.count())
-        .select_from(Batch)
-        .outerjoin(WorkerSeen, WorkerSeen.id == Batch.worker)
-        .where(Batch.state == BatchState.SENDING, Batch.worker.is_(None) | liveness.alive(now))
-    )
-    return session.scalar(count) or 0
+    return session.scalar(_LEAVING, liveness.around(now)) or 0
 
 
 def _take(
-    session: Session, settings: Settings, dispatch: Dispatch, batch_id: int, worker: str | None, now: datetime
-) -> Claimed | None:
-    run = _turn_of(session, dispatch, batch_id)
-    if run is None:
-        return None
-    outbox.cut(session, batch_id, batch_size(settings))  # the settings may have become smaller since the launch
-    scheduled = run.deliver_at is not None and run.deliver_at - now > SOON
+    session: Session, settings: Settings, found: Any, worker: str | None, now: datetime
+) -> tuple[Claimed, int] | None:
+    """Make the batch of a row of `_DUE` this attempt's; how many messages it has with it."""
+    if found.pending > batch_size(settings):  # the settings have become smaller since the launch
+        outbox.cut(session, found.id, batch_size(settings))
+    scheduled = found.deliver_at is not None and found.deliver_at - now > SOON
     lease = now + longest_lease(settings)
     taken = session.execute(
-        update(Batch)
-        .where(Batch.id == batch_id, Batch.state == BatchState.QUEUED)
-        .values(
-            state=BatchState.SENDING, lease_until=lease, worker=worker, attempts=Batch.attempts + 1,
-            scheduled=scheduled, problem=None,
-        )
-        .returning(Batch.attempts, Batch.first_key, Batch.last_key, Batch.pending)
-    ).one_or_none()  # fmt: skip
+        _TAKE, {"batch": found.id, "lease": lease, "by": worker, "with_schedule": scheduled}
+    ).one_or_none()
     if taken is None:
         return None
     attempt, first_key, last_key, pending = taken
-    if settings.rate > 0:
-        dispatch.free_at = now + timedelta(seconds=pending / settings.rate)
-    return Claimed(
-        batch_id, run.id, attempt, first_key, last_key, run.kind, run.type, run.token, run.text, run.caption,
-        run.ignores_window, run.deliver_at if scheduled else None, run.deliver_zone,
+    claimed = Claimed(
+        found.id, found.run, attempt, first_key, last_key, found.kind, found.type, found.token, found.text,
+        found.caption, found.ignores_window, found.deliver_at if scheduled else None, found.deliver_zone,
     )  # fmt: skip
+    return claimed, pending
 
 
-def _turn_of(session: Session, dispatch: Dispatch, batch_id: int) -> Run | None:
-    """Give the batch's run its turn; None where a colleague paused or cancelled it in this very moment."""
-    run = session.scalars(select(Run).join(Batch, Batch.run_id == Run.id).where(Batch.id == batch_id)).one()
-    taken = session.execute(
-        update(Run).where(Run.id == run.id, Run.state == RunState.RUNNING).values(served=dispatch.turn + 1)
-    )
-    if not taken.rowcount:  # type: ignore[attr-defined]
-        return None
-    dispatch.turn += 1
-    return run
+def _first_turn(session: Session) -> tuple[int, datetime | None]:
+    """What the one row of `Dispatch` says where it had to be made."""
+    made = _locked_dispatch(session)
+    return made.turn, made.free_at
 
 
 def _locked_dispatch(session: Session) -> Dispatch:
@@ -170,4 +193,4 @@ def rest(session: Session) -> float:
 
 def reached(session: Session) -> None:
     """The gateway answered: the next rest begins small again."""
-    session.execute(update(Dispatch).where(Dispatch.id == 1, Dispatch.failures > 0).values(failures=0))
+    session.execute(_REACHED)

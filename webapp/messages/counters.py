@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table
+from sqlalchemy import Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -108,14 +109,15 @@ def _write(session: Session, table: Table, names: Sequence[str], changes: dict[A
         for key, (n, credits) in sorted(changes.items())
         if n or credits
     ]
-    if not rows:
-        return
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(names),
-            set_={"n": table.c.n + statement.excluded.n, "credits": table.c.credits + statement.excluded.credits},
-        ),
-        rows,
+    if rows:
+        session.execute(_addition(table, session.get_bind().dialect.name == "postgresql"), rows)
+
+
+@cache
+def _addition(table: Table, on_postgres: bool) -> Insert:
+    """The statement that adds to a table's counters: built once, as every batch needs it."""
+    statement = postgresql.insert(table) if on_postgres else sqlite.insert(table)
+    return statement.on_conflict_do_update(
+        index_elements=table.primary_key.columns,
+        set_={"n": table.c.n + statement.excluded.n, "credits": table.c.credits + statement.excluded.credits},
     )

@@ -7,7 +7,7 @@ slow; so it takes no new batch before its pulse is heard again, and the one in h
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, and_, delete, func, select, true
+from sqlalchemy import and_, bindparam, delete, func, select, true
 from sqlalchemy.orm import Session
 
 from webapp.core.db import moment
@@ -20,14 +20,20 @@ SILENT = timedelta(seconds=7)  # after which a worker counts as dead
 FORGET = timedelta(days=1)
 
 
-def alive(now: datetime) -> ColumnElement[bool]:
-    """The condition on `WorkerSeen`; a pulse from the future is one from before the clock was set back."""
-    return and_(WorkerSeen.seen_at > now - SILENT, WorkerSeen.seen_at < now + SILENT)
+# The condition on `WorkerSeen`, for statements that are given `around(now)`; a pulse from the future is one from before
+# the clock was set back.
+ALIVE = and_(WorkerSeen.seen_at > bindparam("alive_after"), WorkerSeen.seen_at < bindparam("alive_before"))
+_IS_ALIVE = select(WorkerSeen.id).where(WorkerSeen.id == bindparam("worker"), ALIVE)
+
+
+def around(now: datetime) -> dict[str, datetime]:
+    """The moments between which a pulse is fresh."""
+    return {"alive_after": now - SILENT, "alive_before": now + SILENT}
 
 
 def is_alive(session: Session, worker: str, now: datetime) -> bool:
     """Whether the worker's pulse is fresh."""
-    return session.scalar(select(WorkerSeen.id).where(WorkerSeen.id == worker, alive(now))) is not None
+    return session.scalar(_IS_ALIVE, {"worker": worker, **around(now)}) is not None
 
 
 def beat(session: Session, worker: str) -> None:

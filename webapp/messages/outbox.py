@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 from psycopg.errors import UniqueViolation
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -345,14 +345,19 @@ def cut(session: Session, batch_id: int, keep: int) -> None:
     session.flush()
 
 
+_FINISH = (
+    update(Run)
+    .where(Run.id == bindparam("run"), Run.state.in_([RunState.RUNNING, RunState.PAUSED]))
+    .where(
+        ~select(Batch.id)
+        .where(Batch.run_id == bindparam("run"), Batch.state.in_(OPEN_BATCHES), Batch.pending > 0)
+        .exists()
+    )
+    .values(state=RunState.FINISHED, finished_at=bindparam("now"), pause_reason=None)
+    .execution_options(synchronize_session="fetch")
+)
+
+
 def finish_if_done(session: Session, run_id: int) -> None:
     """A run that still runs and has no batch to send or to look up is finished."""
-    open_batches = (
-        select(Batch.id).where(Batch.run_id == run_id, Batch.state.in_(OPEN_BATCHES), Batch.pending > 0).exists()
-    )
-    session.execute(
-        update(Run)
-        .where(Run.id == run_id, Run.state.in_([RunState.RUNNING, RunState.PAUSED]), ~open_batches)
-        .values(state=RunState.FINISHED, finished_at=clock.now(), pause_reason=None)
-        .execution_options(synchronize_session="fetch")
-    )
+    session.execute(_FINISH, {"run": run_id, "now": clock.now()})

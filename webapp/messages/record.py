@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
-from webapp.core.db import moment
+from webapp.core.db import moment, one_of
 from webapp.core.settings import Settings
 from webapp.gateway import account, codes
 from webapp.gateway.codes import Verdict
@@ -28,9 +28,20 @@ Said = dict[ItemAnswer, list[int]]  # keys of rows by what the gateway said of t
 UNREADABLE_LIMIT = 5  # unreadable answers in a row after which sending rests until `balance` answers
 
 
+# Statements that every batch needs are built once: building them costs as much as all else about them.
+_BATCH = select(Batch).where(Batch.id == bindparam("batch")).with_for_update()
+_ROWS = Message.__table__.c
+_ACCEPT = (
+    update(Message.__table__)  # type: ignore[arg-type]
+    .where(_ROWS.run_id == bindparam("run"), _ROWS.state == RowState.PENDING)
+    .values(state=RowState.ACCEPTED, reason=None, at=bindparam("accepted_at"), credits=bindparam("cost"))
+)
+_ACCEPT_RANGE = _ACCEPT.where(_ROWS.id.between(bindparam("first"), bindparam("last")))
+
+
 def _ours(session: Session, claimed: Claimed) -> Batch | None:
     """The batch, locked, while it is still this attempt's: a lease that ran out has made it somebody else's matter."""
-    batch = session.scalar(select(Batch).where(Batch.id == claimed.batch_id).with_for_update())
+    batch = session.scalar(_BATCH, {"batch": claimed.batch_id})
     if batch is None or batch.attempts != claimed.attempt:
         return None
     return batch if batch.state in {BatchState.SENDING, BatchState.UNKNOWN} else None
@@ -107,11 +118,11 @@ def answered(
     session: Session,
     settings: Settings,
     claimed: Claimed,
-    rows: Sequence[Any],
+    keys: Sequence[int],
     items: Sequence[ItemAnswer],
     later: datetime | None,
 ) -> None:
-    """Each row by the code of its own item; `later` is when rows that did not travel may."""
+    """Each row (by its key) by the code of its own item; `later` is when rows that did not travel may."""
     claim.reached(session)
     kept = account.row(session)
     if kept.unreadable_in_row:
@@ -120,7 +131,7 @@ def answered(
     if batch is None:
         log.warning("late answer left to the look-up", batch=claimed.batch_id, attempt=claimed.attempt)
         return
-    _record_items(session, settings, claimed, batch, [row.id for row in rows], items, later)
+    _record_items(session, settings, claimed, batch, keys, items, later)
 
 
 def _record_items(
@@ -199,13 +210,12 @@ def _accept(
     whole = whole and len(by_credit) == 1
     moved = 0
     for credit, those in by_credit.items():
-        reach = Message.id.between(batch.first_key, batch.last_key) if whole else Message.id.in_(those)
-        n = session.execute(
-            update(Message)
-            .where(reach, Message.run_id == claimed.run_id, Message.state == RowState.PENDING)
-            .values(state=RowState.ACCEPTED, reason=None, at=now, credits=credit)
-            .execution_options(synchronize_session=False)
-        ).rowcount  # type: ignore[attr-defined]
+        said: dict[str, Any] = {"run": claimed.run_id, "accepted_at": now, "cost": credit}
+        if whole:
+            marked = session.execute(_ACCEPT_RANGE, {**said, "first": batch.first_key, "last": batch.last_key})
+        else:
+            marked = session.execute(_ACCEPT.where(one_of(session, _ROWS.id, those)), said)
+        n = marked.rowcount  # type: ignore[attr-defined]
         changes.add(_place(claimed, RowState.PENDING), -n)
         changes.add(_place(claimed, RowState.ACCEPTED, at=now), n, (credit or 0) * n)
         moved += n

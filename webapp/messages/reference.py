@@ -6,6 +6,7 @@ copy of the installation, from taking another's message for its own.
 
 import re
 import secrets
+from collections.abc import Sequence
 from functools import lru_cache
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -35,6 +36,15 @@ def encode(token: str, key: int) -> str:
     """The reference of a key (≥ 1) under a launch's token."""
     high, low = divmod(key, 1296)
     return f"{token}-{_high(high)}{_PAIRS[low]}" if high else f"{token}-{_PAIRS[low].lstrip('0')}"
+
+
+def encoded(token: str, keys: Sequence[int]) -> list[str]:
+    """The references of many keys: what neighbours have in common is worked out once."""
+    highs = {key // 1296 for key in keys}
+    if 0 in highs:
+        return [encode(token, key) for key in keys]
+    fronts = {high: f"{token}-{_high(high)}" for high in highs}
+    return [fronts[key // 1296] + _PAIRS[key % 1296] for key in keys]
 
 
 def decode(reference: str | None) -> tuple[str, int] | None:
