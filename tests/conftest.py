@@ -25,6 +25,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=0, help="how many kills the long crash test makes")
 
 
+# Files that take longest, longest first: started last, they would keep one process busy while the other has no more to do.
+LONGEST = ("test_journey.py", "crash/", "e2e/test_pages.py", "e2e/", "cli/", "bench/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the order within a file, and of the others, stays."""
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(here).as_posix()
+        return next((rank for rank, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def template_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty migrated SQLite file, copied for each test: migrating once is enough."""

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from sqlalchemy import update
 
 from webapp.accounts.commands import create_user
+from webapp.accounts.models import Person
 from webapp.core import settings as settings_module
 from webapp.core.db import Database
 from webapp.core.settings import Settings
@@ -135,6 +137,8 @@ def _people(settings: Settings) -> None:
     db = Database(settings.database_url)
     for role in ("admin", "marketing", "support"):
         create_user(db, f"{role}@example.com", role, PASSWORD)
+    with db.writing() as session:
+        session.execute(update(Person).values(undo_seconds=2))  # seconds that a test has to wait for each send
     db.dispose()
 
 

@@ -7,6 +7,7 @@ implementation of the gateway's protocol, one that answers, delivers and lets th
 
 import csv
 import io
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -136,13 +137,10 @@ def can_send(visitor: Visitor, url: str) -> Page | None:
 def everybody_gets_it_once(place: Installation, marketing: Visitor, campaign: str) -> None:
     number = campaign.rsplit("/", 1)[1]
 
-    def standing() -> dict[str, int] | None:
-        import json
-
-        found: dict[str, int] = json.loads(place.run("campaign", "show", number, "--json"))
-        return found if found["delivered"] == 3 else None
-
-    found = wait_for(standing, 60, "the delivery")
+    received = re.compile(r"Entregues\s+3\b")
+    wait_for(lambda: received.search(marketing.get(campaign).text), 60, "the delivery")
+    found: dict[str, int] = json.loads(place.run("campaign", "show", number, "--json"))
+    assert found["delivered"] == 3
     assert (found["total"], found["accepted"], found["unknown"]) == (3, 3, 0)
     page = marketing.get(campaign)
     assert "Volta às aulas" in page.text
