@@ -219,7 +219,8 @@ class TestHandedOverAtOnce:
         page = text_of(browser.get(f"/campaigns/{key}"))
         assert "It goes to the gateway now; what it has can not be cancelled any more." in page
         assert "can still be changed by cancelling" not in page
-        assert send_what_is_due(services) == 0  # its seconds to be undone
+        assert "It leaves in" in page  # the seconds in which it can be undone, counted down
+        assert send_what_is_due(services) == 0
         with clock.shifted(timedelta(seconds=16)):
             assert send_what_is_due(services) == 1
         assert (box.shared["schedule"], box.shared["timezone"]) == (f"{wall:%Y-%m-%d} 15:00:00", "-05:00")

@@ -9,6 +9,7 @@ from flask_login import current_user
 
 from webapp.accounts import audit
 from webapp.accounts.guards import guard, public
+from webapp.accounts.service import UNDO_CHOICES
 from webapp.campaigns import compose, media, proof, queries, review, service, words
 from webapp.campaigns.blueprint import bp, dialect, service_type
 from webapp.campaigns.models import Campaign
@@ -94,7 +95,7 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
     session, now = read_session(), clock.now()
     report = queries.report(session, run, now)
     state = messages.public_state(run, now)
-    undo_until = clock.aware(run.not_before) if _may_undo(campaign, run) else None
+    undo_until = clock.aware(run.not_before) if _may_undo(run) else None
     busy = report.counts.waiting > report.counts.held or state == "launching"
     opening = queries.next_opening(session, run.id) if state == "running" and not busy else None
     if opening and opening <= now + NEAR:  # the next try or turn, not the opening of a window
@@ -123,9 +124,11 @@ def _live(campaign: Campaign, run: Run) -> dict[str, Any]:
     }
 
 
-def _may_undo(campaign: Campaign, run: Run) -> bool:
+def _may_undo(run: Run) -> bool:
+    """Whether it leaves within the seconds in which a click can be undone, rather than at a time that was chosen."""
     waits = run.state in (RunState.LAUNCHING, RunState.RUNNING) and run.served == 0
-    return waits and campaign.send_at is None and run.not_before > clock.now()
+    at_once = run.not_before - run.created_at <= timedelta(seconds=UNDO_CHOICES[-1] + 1)
+    return waits and at_once and run.not_before > clock.now()
 
 
 def _is_long_over(run: Run) -> bool:
