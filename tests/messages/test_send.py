@@ -1,6 +1,8 @@
 """One batch's way out, against a real gateway stand-in over HTTP."""
 
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -215,3 +217,22 @@ def test_a_batch_whose_people_are_all_gone_is_done_whatever_was_counted(
     with services.db.reading() as session:
         assert session.scalars(select(Batch.state)).all() == ["done"]
     assert box.ledger() == []
+
+
+def test_a_claim_that_took_long_to_be_written_is_given_back_while_its_whole_call_no_longer_fits(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly_committed(*given: Any) -> Any:
+        claimed = claim(*given)
+        time.sleep(0.2)
+        return claimed
+
+    run = launch(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "LEASE_MARGIN", 0.1)
+        patch.setattr(sending, "claim", slowly_committed)
+        assert sending.send_next(services.db, services.settings, gateway)
+    assert box.ledger() == []
+    assert counts(services, run).queued == 3
+    assert sending.send_next(services.db, services.settings, gateway)
+    assert len(box.ledger()) == counts(services, run).accepted == 3

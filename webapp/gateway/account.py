@@ -2,6 +2,8 @@
 
 import hmac
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from cryptography.fernet import MultiFernet
@@ -51,14 +53,17 @@ def login(session: Session, settings: Settings, box: MultiFernet) -> Login | Non
     return Login(url, user, password) if url and user and password else None
 
 
-def connect(found: Login, settings: Settings) -> Gateway:
-    """A client for that login."""
+def connect(
+    found: Login, settings: Settings, meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Gateway:
+    """A client for that login; `meanwhile()` is entered for as long as one of its calls only waits."""
     return Gateway(
         found.url,
         found.user,
         found.password,
         timeout=settings.gateway_timeout,
         dialect=DIALECTS[settings.gateway_dialect],
+        meanwhile=meanwhile,
     )
 
 

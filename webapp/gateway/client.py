@@ -3,6 +3,7 @@
 import base64
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import TypeVar
@@ -32,7 +33,8 @@ class Gateway:
     """A client for one account, good for many threads.
 
     `base_url` ends in `/webservice-rest/`; `timeout` is in seconds for one whole call, from the name look-up to the
-    last byte; `zone` is that of dates without an offset. Raises ValueError for a URL that is none.
+    last byte; `zone` is that of dates without an offset; `meanwhile()` is entered for as long as a call only waits.
+    Raises ValueError for a URL that is none.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Gateway:
         dialect: Dialect = CLASSIC,
         zone: tzinfo = GATEWAY_ZONE,
         user_agent: str = "Recado",
+        meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._base_url = _base(base_url)
         self._timeout = timeout
@@ -64,6 +67,7 @@ class Gateway:
         self._secrets = tuple(sorted(spellings - {""}, key=len, reverse=True))
         self._headers = {"Authorization": f"Basic {token}", "Accept": _JSON, "User-Agent": user_agent}
         self._session = session(CONNECTIONS)
+        self._meanwhile = meanwhile
 
     def __repr__(self) -> str:
         return f"Gateway({self._base_url!r})"
@@ -202,7 +206,8 @@ class Gateway:
         began = time.monotonic()
         seconds = self._timeout if timeout is None else timeout
         try:
-            status, body = perform(self._session, request, seconds, limit)
+            with self._meanwhile():
+                status, body = perform(self._session, request, seconds, limit)
         except CallFailed as failure:
             took = round(time.monotonic() - began, 3)
             _log.warning("gateway call failed", call=path, reason=failure.reason, sent=failure.sent, seconds=took)

@@ -1,6 +1,7 @@
 """Which batch leaves next, and for whom: one conditional UPDATE decides, over all workers."""
 
 import random
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,6 +39,7 @@ class Claimed:
     ignores_window: bool
     deliver_at: datetime | None  # the schedule that travels with this attempt
     deliver_zone: str | None
+    since: float  # monotonic seconds: when its lease began
 
 
 # Statements that every batch needs are built once: building them costs as much as all else about them.
@@ -118,7 +120,7 @@ def claim(session: Session, settings: Settings, worker: str | None = None) -> Cl
     `worker` is who asks; one whose pulse is not fresh gets nothing, for the others count it as dead.
     """
     turn, free_at = session.execute(_DISPATCH).one_or_none() or _first_turn(session)
-    now = moment(session)
+    now, since = moment(session), time.monotonic()
     if session.scalar(_STOPPED) or (free_at is not None and free_at > now):
         return None
     if worker is not None and not liveness.is_alive(session, worker, now):
@@ -130,7 +132,7 @@ def claim(session: Session, settings: Settings, worker: str | None = None) -> Cl
         return None
     if not session.execute(_GIVE_TURN, {"run": found.run, "turn": turn + 1}).rowcount:  # type: ignore[attr-defined]
         return None  # a colleague paused or cancelled it in this very moment
-    claimed = _take(session, settings, found, worker, now)
+    claimed = _take(session, settings, found, worker, now, since)
     if claimed is None:
         return None
     taken, pending = claimed
@@ -146,7 +148,7 @@ def _leaving(session: Session, now: datetime) -> int:
 
 
 def _take(
-    session: Session, settings: Settings, found: Any, worker: str | None, now: datetime
+    session: Session, settings: Settings, found: Any, worker: str | None, now: datetime, since: float
 ) -> tuple[Claimed, int] | None:
     """Make the batch of a row of `_DUE` this attempt's; how many messages it has with it."""
     if found.pending > batch_size(settings):  # the settings have become smaller since the launch
@@ -161,7 +163,7 @@ def _take(
     attempt, first_key, last_key, pending = taken
     claimed = Claimed(
         found.id, found.run, attempt, first_key, last_key, found.kind, found.type, found.token, found.text,
-        found.caption, found.ignores_window, found.deliver_at if scheduled else None, found.deliver_zone,
+        found.caption, found.ignores_window, found.deliver_at if scheduled else None, found.deliver_zone, since,
     )  # fmt: skip
     return claimed, pending
 

@@ -50,7 +50,6 @@ def send_next(db: Database, settings: Settings, gateway: Gateway, worker: str | 
     claimed = db.retrying(lambda session: claim(session, settings, worker))
     if claimed is None:
         return False
-    began = time.monotonic()
     with db.reading() as session:
         load = prepare(session, settings, claimed)
     if load.gone:
@@ -58,11 +57,11 @@ def send_next(db: Database, settings: Settings, gateway: Gateway, worker: str | 
     if not load.keys:
         db.retrying(lambda session: record.nothing_to_send(session, claimed, load.later))
         return True
-    if time.monotonic() - began > LEASE_MARGIN:  # the whole call must fit into what is left of the lease
+    if time.monotonic() - claimed.since > LEASE_MARGIN:  # the whole call must fit into what is left of the lease
         db.retrying(lambda session: record.given_back(session, claimed, "slow"))
         return True
     outcome = call(gateway, claimed, load)
-    seconds = round(time.monotonic() - began, 3)
+    seconds = round(time.monotonic() - claimed.since, 3)
     if isinstance(outcome, GatewayError):
         log.warning(
             "batch without answer", batch=claimed.batch_id, run=claimed.run_id, attempt=claimed.attempt,

@@ -14,6 +14,7 @@ from webapp.gateway import account
 from webapp.gateway.client import Gateway
 from webapp.messages import claim, liveness, reconcile, sending
 from webapp.messages.sweep import sweep
+from webapp.messages.turn import Turn
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 0.25  # between looks for something due
@@ -23,8 +24,8 @@ SWEEP_SECONDS = 1.0
 class Connection:
     """The gateway client of the account in force, made anew when an admin changes it."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, turn: Turn) -> None:
+        self._services, self._turn = services, turn
         self._lock = threading.Lock()
         self._login: account.Login | None = None
         self._client: Gateway | None = None
@@ -36,7 +37,7 @@ class Connection:
         with self._lock:
             if found != self._login:
                 self._login = found
-                self._client = account.connect(found, self._services.settings) if found else None
+                self._client = account.connect(found, self._services.settings, self._turn.lent) if found else None
             return self._client
 
 
@@ -46,7 +47,8 @@ class Worker:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
-        self.connection = Connection(services)
+        self.turn = Turn()
+        self.connection = Connection(services, self.turn)
         self.stopping = threading.Event()
         steps = [
             ("pulse", self._pulse, liveness.PULSE_SECONDS),
@@ -90,7 +92,10 @@ class Worker:
             if not claim.something_due(session):
                 return False
         client = self.connection.client()
-        return client is not None and sending.send_next(self.services.db, self.services.settings, client, self.id)
+        if client is None:
+            return False
+        with self.turn:
+            return sending.send_next(self.services.db, self.services.settings, client, self.id)
 
     def _sweep(self) -> bool:
         settings = self.services.settings
