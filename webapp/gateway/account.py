@@ -5,8 +5,10 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cryptography.fernet import MultiFernet
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
@@ -43,9 +45,30 @@ def row(session: Session) -> Account:
     return found
 
 
+class Kept(NamedTuple):
+    """What the admin page keeps of the login, sealed as it is."""
+
+    url: str | None = None
+    user: str | None = None
+    password_sealed: str | None = None
+
+
+_KEPT = select(Account.url, Account.user, Account.password_sealed).where(Account.id == ROW)
+
+
+def kept(session: Session) -> Kept:
+    """What is kept now: as long as it stays the same, so does the login."""
+    found = session.execute(_KEPT).one_or_none()
+    return Kept(*found) if found else Kept()
+
+
 def login(session: Session, settings: Settings, box: MultiFernet) -> Login | None:
     """The login in force, or None while something of it is missing: sending is off until then."""
-    kept = session.get(Account, ROW) or Account()
+    return login_of(kept(session), settings, box)
+
+
+def login_of(kept: Kept, settings: Settings, box: MultiFernet) -> Login | None:
+    """The login that follows from what is kept and from the settings, which come first."""
     sealed = opened(box, kept.password_sealed) if kept.password_sealed else None
     url = settings.gateway_url or kept.url
     user = settings.gateway_user or kept.user

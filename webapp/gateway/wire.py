@@ -4,7 +4,7 @@ Nothing here trusts the sender: whatever the bytes, the result is a value or a `
 understood are handed back apart, never dropped. The code of an answer decides, its HTTP status and `success` do not.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, TypeVar
@@ -170,8 +170,15 @@ def read_multiple(body: bytes, expected: int) -> BatchAnswer:
     )
 
 
-def _items(rows: Iterable[Any]) -> tuple[ItemAnswer, ...]:
+def _plain(row: Any) -> bool:
+    """1, 1.0 and true are equal in Python and not to us: only rows of text and truth are compared."""
+    return isinstance(row, dict) and all(isinstance(value, str | bool) for value in row.values())
+
+
+def _items(rows: Sequence[Any]) -> tuple[ItemAnswer, ...]:
     """Each row's answer. Thousands of rows in a row say the same word for word: those are read once."""
+    if rows and _plain(rows[0]) and rows.count(rows[0]) == len(rows):
+        return (_item(rows[0]),) * len(rows)
     items: list[ItemAnswer] = []
     last: Any = None
     for row in rows:
@@ -179,9 +186,7 @@ def _items(rows: Iterable[Any]) -> tuple[ItemAnswer, ...]:
             items.append(items[-1])
             continue
         items.append(_item(row))
-        # 1, 1.0 and true are equal in Python and not to us: only rows of text and truth are compared
-        plain = isinstance(row, dict) and all(isinstance(value, str | bool) for value in row.values())
-        last = row if plain else None
+        last = row if _plain(row) else None
     return tuple(items)
 
 

@@ -44,7 +44,8 @@ class Claimed:
 
 # Statements that every batch needs are built once: building them costs as much as all else about them.
 _STOPPED = select(Account.id).where(Account.stopped_code.is_not(None))
-_DISPATCH = select(Dispatch.turn, Dispatch.free_at).where(Dispatch.id == 1).with_for_update()
+_DISPATCH = select(Dispatch.turn, Dispatch.free_at).where(Dispatch.id == 1)
+_LOCKED = {False: _DISPATCH.with_for_update(), True: _DISPATCH.with_for_update(skip_locked=True)}
 _DUE = (
     select(
         Batch.id, Batch.pending, Run.id.label("run"), Run.kind, Run.type, Run.token, Run.text, Run.caption,
@@ -113,13 +114,19 @@ def longest_wait(settings: Settings) -> timedelta:
     return timedelta(seconds=max(LONGEST_REST, by_rate))
 
 
-def claim(session: Session, settings: Settings, worker: str | None = None) -> Claimed | None:
+def claim(
+    session: Session, settings: Settings, worker: str | None = None, *, in_passing: bool = False
+) -> Claimed | None:
     """Take the next due batch: by priority, then run by run in turn. None where nothing may leave now.
 
     Commit before the call: from then on the batch is nobody else's, and a lease that runs out makes it *unknown*.
-    `worker` is who asks; one whose pulse is not fresh gets nothing, for the others count it as dead.
+    `worker` is who asks; one whose pulse is not fresh gets nothing, for the others count it as dead. `in_passing`: at
+    the end of a transaction that holds other locks, so nobody is waited for (two who did would wait for each other).
     """
-    turn, free_at = session.execute(_DISPATCH).one_or_none() or _first_turn(session)
+    found = session.execute(_LOCKED[in_passing]).one_or_none()
+    if found is None and in_passing:
+        return None
+    turn, free_at = found or _first_turn(session)
     now, since = moment(session), time.monotonic()
     if session.scalar(_STOPPED) or (free_at is not None and free_at > now):
         return None
@@ -127,12 +134,12 @@ def claim(session: Session, settings: Settings, worker: str | None = None) -> Cl
         return None
     if _leaving(session, now) >= settings.concurrency:
         return None
-    found = session.execute(_NEXT, {"now": now}).one_or_none()
-    if found is None:
+    due = session.execute(_NEXT, {"now": now}).one_or_none()
+    if due is None:
         return None
-    if not session.execute(_GIVE_TURN, {"run": found.run, "turn": turn + 1}).rowcount:  # type: ignore[attr-defined]
+    if not session.execute(_GIVE_TURN, {"run": due.run, "turn": turn + 1}).rowcount:  # type: ignore[attr-defined]
         return None  # a colleague paused or cancelled it in this very moment
-    claimed = _take(session, settings, found, worker, now, since)
+    claimed = _take(session, settings, due, worker, now, since)
     if claimed is None:
         return None
     taken, pending = claimed
@@ -148,22 +155,22 @@ def _leaving(session: Session, now: datetime) -> int:
 
 
 def _take(
-    session: Session, settings: Settings, found: Any, worker: str | None, now: datetime, since: float
+    session: Session, settings: Settings, due: Any, worker: str | None, now: datetime, since: float
 ) -> tuple[Claimed, int] | None:
     """Make the batch of a row of `_DUE` this attempt's; how many messages it has with it."""
-    if found.pending > batch_size(settings):  # the settings have become smaller since the launch
-        outbox.cut(session, found.id, batch_size(settings))
-    scheduled = found.deliver_at is not None and found.deliver_at - now > SOON
+    if due.pending > batch_size(settings):  # the settings have become smaller since the launch
+        outbox.cut(session, due.id, batch_size(settings))
+    scheduled = due.deliver_at is not None and due.deliver_at - now > SOON
     lease = now + longest_lease(settings)
     taken = session.execute(
-        _TAKE, {"batch": found.id, "lease": lease, "by": worker, "with_schedule": scheduled}
+        _TAKE, {"batch": due.id, "lease": lease, "by": worker, "with_schedule": scheduled}
     ).one_or_none()
     if taken is None:
         return None
     attempt, first_key, last_key, pending = taken
     claimed = Claimed(
-        found.id, found.run, attempt, first_key, last_key, found.kind, found.type, found.token, found.text,
-        found.caption, found.ignores_window, found.deliver_at if scheduled else None, found.deliver_zone, since,
+        due.id, due.run, attempt, first_key, last_key, due.kind, due.type, due.token, due.text,
+        due.caption, due.ignores_window, due.deliver_at if scheduled else None, due.deliver_zone, since,
     )  # fmt: skip
     return claimed, pending
 

@@ -33,7 +33,7 @@ _BATCH = select(Batch).where(Batch.id == bindparam("batch")).with_for_update()
 _ROWS = Message.__table__.c
 _ACCEPT = (
     update(Message.__table__)  # type: ignore[arg-type]
-    .where(_ROWS.run_id == bindparam("run"), _ROWS.state == RowState.PENDING)
+    .where(_ROWS.run_id + 0 == bindparam("run"), _ROWS.state == RowState.PENDING)  # "+ 0": by key, as in `sending`
     .values(state=RowState.ACCEPTED, reason=None, at=bindparam("accepted_at"), credits=bindparam("cost"))
 )
 _ACCEPT_RANGE = _ACCEPT.where(_ROWS.id.between(bindparam("first"), bindparam("last")))
@@ -165,7 +165,7 @@ def _record_items(
 def _by_verdict(keys: Sequence[int], items: Sequence[ItemAnswer]) -> dict[Verdict, Said]:
     """The rows by what was said of them, and that by what it means."""
     said: Said = {}
-    if all(item is items[0] for item in items):  # as nearly always
+    if items.count(items[0]) == len(items):  # as nearly always
         said[items[0]] = list(keys)
     else:
         for key, item in zip(keys, items, strict=True):

@@ -27,17 +27,19 @@ class Connection:
     def __init__(self, services: Services, turn: Turn) -> None:
         self._services, self._turn = services, turn
         self._lock = threading.Lock()
-        self._login: account.Login | None = None
+        self._kept: account.Kept | None = None
         self._client: Gateway | None = None
 
     def client(self) -> Gateway | None:
         """The client, or None while no account is set: sending is off until then."""
+        settings = self._services.settings
         with self._services.db.reading() as session:
-            found = account.login(session, self._services.settings, self._services.box)
+            kept = account.kept(session)
         with self._lock:
-            if found != self._login:
-                self._login = found
-                self._client = account.connect(found, self._services.settings, self._turn.lent) if found else None
+            if kept != self._kept:
+                login = account.login_of(kept, settings, self._services.box)
+                self._client = account.connect(login, settings, self._turn.lent) if login else None
+                self._kept = kept
             return self._client
 
 
@@ -47,9 +49,12 @@ class Worker:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
-        self.turn = Turn()
-        self.connection = Connection(services, self.turn)
         self.stopping = threading.Event()
+        turn = Turn()
+        self.connection = Connection(services, turn)
+        self.sender = sending.Sender(
+            services.db, services.settings, self.id, turn, more=lambda: not self.stopping.is_set()
+        )
         steps = [
             ("pulse", self._pulse, liveness.PULSE_SECONDS),
             ("sweeper", self._sweep, SWEEP_SECONDS),
@@ -91,11 +96,15 @@ class Worker:
         with self.services.db.reading() as session:
             if not claim.something_due(session):
                 return False
-        client = self.connection.client()
-        if client is None:
-            return False
-        with self.turn:
-            return sending.send_next(self.services.db, self.services.settings, client, self.id)
+        claimed = self.sender.claim() if self.connection.client() else None
+        busy = claimed is not None
+        while claimed is not None:
+            client = self.connection.client()  # an admin may have changed the account since the last batch
+            if client is None:
+                self.sender.give_back(claimed, "account")
+                return False
+            claimed = self.sender.send(client, claimed)
+        return busy
 
     def _sweep(self) -> bool:
         settings = self.services.settings
