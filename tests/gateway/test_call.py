@@ -38,6 +38,18 @@ BATCH = b'{"responseCode":"001","messages":[{"responseCode":"000","credit":"1"}]
 START, END = datetime(2025, 8, 22, 12, tzinfo=UTC), datetime(2025, 8, 22, 13, tzinfo=UTC)
 
 
+def single(gateway, manner, to, timeout=None):
+    """One message handed over; what became of it."""
+    letter = gateway.letter(manner, [to], single=True)
+    return gateway.answers(letter, gateway.hand_over(letter, timeout=timeout))[0]
+
+
+def multiple(gateway, manner, people, timeout=None):
+    """A batch handed over; what became of each message."""
+    letter = gateway.letter(manner, people)
+    return gateway.answers(letter, gateway.hand_over(letter, timeout=timeout))
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     with running() as made:
@@ -55,7 +67,7 @@ def gateway(server: Server) -> Iterator[Gateway]:
 
 
 def test_a_single_send_is_a_form_under_a_basic_header(server, gateway):
-    assert gateway.send_single(SMS, ANA).id == "6"
+    assert single(gateway, SMS, ANA).id == "6"
     (seen,) = server.seen
     assert (seen.method, seen.path) == ("POST", "/webservice-rest/send-single")
     assert seen.headers["Authorization"] == f"Basic {TOKEN}"
@@ -65,7 +77,7 @@ def test_a_single_send_is_a_form_under_a_basic_header(server, gateway):
 
 def test_a_batch_is_json(server, gateway):
     server.says(BATCH)
-    assert [item.code for item in gateway.send_multiple(SMS, [ANA]).items] == ["000"]
+    assert [item.code for item in multiple(gateway, SMS, [ANA])] == ["000"]
     (seen,) = server.seen
     assert (seen.method, seen.path) == ("POST", "/webservice-rest/send-multiple")
     assert (seen.headers["Content-Type"], seen.headers["Accept"]) == ("application/json", "application/json")
@@ -146,19 +158,19 @@ def test_the_json_speaks_whatever_the_http_status(server, gateway):
     with pytest.raises(Stopped):
         gateway.balance()
     server.says(ACCEPTED, 500)
-    assert gateway.send_single(SMS, ANA).id == "6"
+    assert single(gateway, SMS, ANA).id == "6"
     server.says(b'{"success":false,"responseCode":"080","credit":"0","balance":"0"}', 402)
     with pytest.raises(Stopped):
-        gateway.send_multiple(SMS, [ANA])
+        multiple(gateway, SMS, [ANA])
     server.says(b'{"success":false,"responseCode":"050"}')
     with pytest.raises(Refused):
-        gateway.send_single(SMS, ANA)
+        single(gateway, SMS, ANA)
 
 
 # What may have left
 
 
-@pytest.mark.parametrize("send", [lambda it: it.send_single(SMS, ANA), lambda it: it.send_multiple(SMS, [ANA])])
+@pytest.mark.parametrize("send", [lambda it: single(it, SMS, ANA), lambda it: multiple(it, SMS, [ANA])])
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -185,7 +197,7 @@ def test_an_answer_lost_after_acceptance_is_unknown(server, gateway):
 
     server.answer = drop
     with pytest.raises(OutcomeUnknown):
-        gateway.send_single(SMS, ANA)
+        single(gateway, SMS, ANA)
     assert len(server.seen) == 1, "a send is never repeated by the transport"
 
 
@@ -199,14 +211,14 @@ def test_an_answer_cut_off_by_the_connection_is_unknown(server, gateway):
 
     server.answer = cut
     with pytest.raises(OutcomeUnknown):
-        gateway.send_single(SMS, ANA)
+        single(gateway, SMS, ANA)
 
 
 def test_a_refused_connection_sent_nothing():
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     gateway = Gateway(f"http://127.0.0.1:{port}/webservice-rest/", USER, PASSWORD)
-    for call in (lambda: gateway.send_single(SMS, ANA), gateway.balance, gateway.new_replies_raw):
+    for call in (lambda: single(gateway, SMS, ANA), gateway.balance, gateway.new_replies_raw):
         with pytest.raises(NotSent):
             call()
 
@@ -217,29 +229,29 @@ def test_a_name_that_does_not_exist_sent_nothing(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(NotSent) as caught:
-        Gateway("http://gateway.invalid/webservice-rest/", USER, PASSWORD).send_single(SMS, ANA)
+        single(Gateway("http://gateway.invalid/webservice-rest/", USER, PASSWORD), SMS, ANA)
     assert caught.value.detail == "NameResolutionError"
 
 
 def test_a_failed_handshake_sent_nothing(server):
     gateway = Gateway(server.url.replace("http:", "https:"), USER, PASSWORD)
     with pytest.raises(NotSent):
-        gateway.send_single(SMS, ANA)
+        single(gateway, SMS, ANA)
     assert server.seen == []
 
 
 def test_a_message_that_cannot_be_written_sent_nothing(server, gateway):
     with pytest.raises(OurMistake):
-        gateway.send_single(Manner(99, "x"), ANA)
+        single(gateway, Manner(99, "x"), ANA)
     with pytest.raises(OurMistake):
-        gateway.send_multiple(SMS, [])
+        multiple(gateway, SMS, [])
     assert server.seen == []
 
 
 def test_a_redirect_is_not_followed(server, gateway):
     server.says(b"", 307, Location="/webservice-rest/elsewhere")
     with pytest.raises(OutcomeUnknown):
-        gateway.send_single(SMS, ANA)
+        single(gateway, SMS, ANA)
     with pytest.raises(LookupFailed):
         gateway.balance()
     assert [seen.path for seen in server.seen] == ["/webservice-rest/send-single", "/webservice-rest/balance"]
@@ -249,7 +261,7 @@ def test_an_answer_without_end_is_given_up(server, gateway, monkeypatch):
     monkeypatch.setattr(client_module, "SEND_LIMIT", 10_000)
     server.says(b" " * 10_001 + ACCEPTED)
     with pytest.raises(OutcomeUnknown) as caught:
-        gateway.send_single(SMS, ANA)
+        single(gateway, SMS, ANA)
     assert caught.value.detail == "too large"
 
 
@@ -284,7 +296,7 @@ def test_a_trickling_server_is_given_up_at_the_deadline(server, gateway, parts):
     server.answer = lambda handler: handler.trickle(parts())
     began = time.monotonic()
     with pytest.raises(OutcomeUnknown) as caught:
-        gateway.send_single(SMS, ANA, timeout=0.4)
+        single(gateway, SMS, ANA, timeout=0.4)
     assert 0.35 < time.monotonic() - began < 2
     assert caught.value.detail == "deadline"
     assert server.hung_up.wait(5), "the connection is closed, not left to drip"
@@ -293,7 +305,7 @@ def test_a_trickling_server_is_given_up_at_the_deadline(server, gateway, parts):
 def test_a_silent_server_is_given_up_at_the_deadline(server, gateway):
     server.answer = lambda handler: server.over.wait(4)
     with pytest.raises(OutcomeUnknown):
-        gateway.send_multiple(SMS, [ANA], timeout=0.3)
+        multiple(gateway, SMS, [ANA], timeout=0.3)
     with pytest.raises(LookupFailed):
         gateway.new_replies_raw(timeout=0.3)
 
@@ -304,7 +316,7 @@ def test_a_server_that_does_not_read_is_given_up_at_the_deadline():
         people = [Recipient(5511987654321, f"r-{number}", "x" * 9000) for number in range(1000)]
         began = time.monotonic()
         with pytest.raises(OutcomeUnknown):
-            gateway.send_multiple(SMS, people, timeout=0.4)
+            multiple(gateway, SMS, people, timeout=0.4)
         assert time.monotonic() - began < 2
 
 
@@ -313,7 +325,7 @@ def test_a_name_look_up_that_hangs_is_left_behind(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: over.wait(10) and [])
     began = time.monotonic()
     with pytest.raises(NotSent):
-        Gateway("http://gateway.invalid/webservice-rest/", USER, PASSWORD).send_single(SMS, ANA, timeout=0.3)
+        single(Gateway("http://gateway.invalid/webservice-rest/", USER, PASSWORD), SMS, ANA, timeout=0.3)
     assert time.monotonic() - began < 2
     over.set()
 
@@ -341,34 +353,34 @@ def test_the_deadline_holds_under_tls_too(tls):
     with running(context) as server:
         gateway = Gateway(server.url, USER, PASSWORD, timeout=5)
         with pytest.raises(NotSent):
-            gateway.send_single(SMS, ANA)
+            single(gateway, SMS, ANA)
         gateway._session.verify = certificate
-        assert gateway.send_single(SMS, ANA).id == "6"
+        assert single(gateway, SMS, ANA).id == "6"
         server.answer = lambda handler: handler.trickle(trickling_body())
         began = time.monotonic()
         with pytest.raises(OutcomeUnknown) as caught:
-            gateway.send_single(SMS, ANA, timeout=0.5)
+            single(gateway, SMS, ANA, timeout=0.5)
         assert time.monotonic() - began < 2
         assert caught.value.detail == "deadline"
         server.says(ACCEPTED)
-        assert gateway.send_single(SMS, ANA).id == "6"
+        assert single(gateway, SMS, ANA).id == "6"
 
 
 def test_a_handshake_that_never_ends_is_given_up_before_anything_left():
     with socket.create_server(("127.0.0.1", 0)) as mute:
         gateway = Gateway(f"https://127.0.0.1:{mute.getsockname()[1]}/", USER, PASSWORD)
         with pytest.raises(NotSent):
-            gateway.send_single(SMS, ANA, timeout=0.3)
+            single(gateway, SMS, ANA, timeout=0.3)
 
 
 # Connections
 
 
 def test_a_fresh_connection_is_used_again_and_an_idle_one_is_not(server, gateway, monkeypatch):
-    gateway.send_single(SMS, ANA)
-    gateway.send_single(SMS, ANA)
+    single(gateway, SMS, ANA)
+    single(gateway, SMS, ANA)
     monkeypatch.setattr(transport, "IDLE_LIMIT", -1.0)
-    gateway.send_single(SMS, ANA)
+    single(gateway, SMS, ANA)
     first, second, third = (seen.port for seen in server.seen)
     assert first == second != third
 
@@ -381,7 +393,7 @@ def test_a_connection_that_the_server_closed_is_not_used_again(server, gateway):
 
     server.answer = answer_and_leave
     for _ in range(5):
-        assert gateway.send_single(SMS, ANA).id == "6"
+        assert single(gateway, SMS, ANA).id == "6"
 
 
 def test_calls_of_many_threads_do_not_mix(server, gateway):
@@ -407,8 +419,8 @@ def test_calls_of_many_threads_do_not_mix(server, gateway):
 
 def test_no_cookie_is_kept(server, gateway):
     server.says(ACCEPTED, **{"Set-Cookie": "PHPSESSID=1; path=/"})
-    gateway.send_single(SMS, ANA)
-    gateway.send_single(SMS, ANA)
+    single(gateway, SMS, ANA)
+    single(gateway, SMS, ANA)
     assert "Cookie" not in server.seen[1].headers
 
 
@@ -416,7 +428,7 @@ def test_nothing_is_taken_from_the_environment(server, gateway, monkeypatch, tmp
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password other")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    gateway.send_single(SMS, ANA)
+    single(gateway, SMS, ANA)
     assert server.seen[0].headers["Authorization"] == f"Basic {TOKEN}"
 
 
@@ -431,7 +443,7 @@ def test_a_url_that_is_none_is_refused(url):
 
 def test_a_login_in_the_url_is_dropped(server):
     gateway = Gateway(server.url.replace("http://", "http://eve:secret@"), USER, PASSWORD)
-    gateway.send_single(SMS, ANA)
+    single(gateway, SMS, ANA)
     assert "secret" not in repr(gateway)
     assert server.seen[0].headers["Authorization"] == f"Basic {TOKEN}"
 
@@ -449,8 +461,8 @@ def test_credentials_numbers_and_texts_stand_in_no_url_log_or_error(server, gate
     caplog.set_level(logging.DEBUG)
     told: list[str] = []
     calls = [
-        lambda: gateway.send_single(SMS, ANA),
-        lambda: gateway.send_multiple(SMS, [ANA]),
+        lambda: single(gateway, SMS, ANA),
+        lambda: multiple(gateway, SMS, [ANA]),
         lambda: gateway.look_up(references=["ab1cd-1"]),
         gateway.balance,
         lambda: gateway.read_replies(echo),
@@ -461,7 +473,7 @@ def test_credentials_numbers_and_texts_stand_in_no_url_log_or_error(server, gate
                 call()
             told += [repr(caught.value), caught.value.raw, "".join(traceback.format_exception(caught.value))]
         with pytest.raises(NotSent) as caught:
-            Gateway("http://127.0.0.1:1/webservice-rest/", USER, PASSWORD).send_single(SMS, ANA)
+            single(Gateway("http://127.0.0.1:1/webservice-rest/", USER, PASSWORD), SMS, ANA)
         told.append("".join(traceback.format_exception(caught.value)))
     finally:
         structlog.configure(**kept)
@@ -474,6 +486,6 @@ def test_credentials_numbers_and_texts_stand_in_no_url_log_or_error(server, gate
 def test_what_is_kept_of_an_answer_is_short(server, gateway):
     server.says(b"<html>" + "ção".encode() * 50_000, 500)
     with pytest.raises(OutcomeUnknown) as caught:
-        gateway.send_single(SMS, ANA)
+        single(gateway, SMS, ANA)
     assert len(caught.value.raw.encode()) <= 2048
     assert caught.value.raw.startswith("<html>ção")

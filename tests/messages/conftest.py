@@ -12,7 +12,9 @@ from webapp.core import settings as settings_module
 from webapp.core.settings import Settings
 from webapp.core.web import Services
 from webapp.gateway.client import Gateway
+from webapp.gateway.wire import ItemAnswer
 from webapp.messages import outbox, sending
+from webapp.messages.claim import Claimed
 from webapp.messages.models import Run
 from webapp.messages.outbox import NewMessage
 from webapp.sandbox.server import Sandbox
@@ -86,3 +88,10 @@ def drain(services: Services, gateway: Gateway) -> Callable[[], int]:
         return calls
 
     return run
+
+
+def hand_over(services: Services, gateway: Gateway, claimed: Claimed) -> tuple[sending.Load, Sequence[ItemAnswer]]:
+    """A claimed batch, up to the answer: nothing of it is written down yet."""
+    load = services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
+    letter = sending.written(gateway, claimed, load)
+    return load, gateway.answers(letter, sending.call(gateway, letter))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from tests.messages.conftest import Launch
+from tests.messages.conftest import Launch, hand_over
 from tests.messages.test_receive_receipts import assert_counters_exact
 from webapp.core import clock
 from webapp.core.web import Services
-from webapp.gateway.client import Gateway
+from webapp.gateway.client import Gateway, Letter
 from webapp.gateway.errors import Refused
 from webapp.gateway.wire import Receipts
 from webapp.messages import outbox, queries, reconcile, sending
@@ -277,8 +277,7 @@ def test_a_dead_senders_batch_is_looked_up_and_never_simply_sent_again(
     with services.db.writing() as session:
         claimed = claim(session, services.settings)
     assert claimed is not None
-    load = services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
-    sending.call(gateway, claimed, load)  # and here it dies, before anything is recorded
+    hand_over(services, gateway, claimed)  # and here it dies, before anything is recorded
     assert not sending.send_next(services.db, services.settings, gateway)
     with services.db.writing() as session:
         for batch in session.scalars(select(Batch)):
@@ -297,14 +296,14 @@ def test_a_whole_call_refused_for_one_messages_sake_is_halved_until_that_one_sta
     gateway: Gateway,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = gateway.send_multiple
+    real = gateway.hand_over
 
-    def picky(manner, people, **options):  # type: ignore[no-untyped-def]
-        if any(to.number == 5511981232007 for to in people):
+    def picky(letter: Letter) -> bytes:
+        if b"11981232007" in letter.body:
             raise Refused("050")
-        return real(manner, people, **options)
+        return real(letter)
 
-    monkeypatch.setattr(gateway, "send_multiple", picky)
+    monkeypatch.setattr(gateway, "hand_over", picky)
     run = launch(20)
     resolve()
     found = state_of(services, run)

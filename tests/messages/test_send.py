@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from tests.messages.conftest import FIRST, Launch
+from tests.messages.conftest import FIRST, Launch, hand_over
 from webapp.core.web import Services
 from webapp.gateway import account
 from webapp.gateway.client import Gateway
-from webapp.gateway.errors import GatewayError
 from webapp.messages import outbox, queries, reconcile, record, sending
 from webapp.messages.claim import claim
 from webapp.messages.models import Batch, Dispatch, Message, Run
@@ -192,9 +191,7 @@ def test_pause_stops_the_hand_over_within_the_batch_in_hand_and_resume_goes_on(
     with services.db.writing() as session:
         assert outbox.pause(session, session.get_one(Run, run.id))
     assert drain() == 0
-    load = services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
-    outcome = sending.call(gateway, claimed, load)
-    assert not isinstance(outcome, GatewayError)
+    load, outcome = hand_over(services, gateway, claimed)
     services.db.retrying(
         lambda session: record.answered(session, services.settings, claimed, load.keys, outcome, load.later)
     )

@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from tests.messages.conftest import FIRST, Launch
+from tests.messages.conftest import FIRST, Launch, hand_over
 from tests.messages.test_receive_receipts import assert_counters_exact
 from webapp.core import clock
 from webapp.core.settings import Settings
 from webapp.core.web import Services
 from webapp.gateway.client import Gateway
 from webapp.messages import doubt, liveness, outbox, queries, reconcile, sending
-from webapp.messages.claim import Claimed, claim
+from webapp.messages.claim import claim
 from webapp.messages.models import Batch, Dispatch, Run, WorkerSeen
 from webapp.messages.outbox import NewMessage
 from webapp.messages.sweep import leases_that_ran_out, sweep
@@ -39,10 +39,6 @@ def take(services: Services, worker: str) -> int | None:
     with services.db.writing() as session:
         claimed = claim(session, services.settings, worker)
         return claimed.batch_id if claimed else None
-
-
-def prepared(services: Services, claimed: Claimed) -> sending.Load:
-    return services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
 
 
 def only(services: Services) -> Batch:
@@ -235,7 +231,7 @@ class TestWithTimeToSettle:
         with services.db.writing() as session:
             claimed = claim(session, services.settings)
         assert claimed is not None
-        sending.call(gateway, claimed, prepared(services, claimed))
+        hand_over(services, gateway, claimed)
         with services.db.writing() as session:
             leases_that_ran_out(session, services.settings, clock.now() + HOUR)
             session.execute(update(Batch).values(look_at=clock.now()))

@@ -38,7 +38,7 @@ BigKey = BigInteger().with_variant(Integer, "sqlite")
 T = TypeVar("T")
 
 BUSY_SECONDS = 30
-WAL_PAGES = 4000  # of 4 kB, after which the log is written back; a page that thousands of rows share is written back once
+WAL_PAGES = 4000  # of 4 kB, after which the log is written back: a page that many rows share once, not each time
 # Of a database machine that vanished without a word nobody waits for an answer for longer than this.
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
              "tcp_user_timeout": 30_000}  # fmt: skip

@@ -2,8 +2,6 @@
 
 import hmac
 import secrets
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -76,17 +74,14 @@ def login_of(kept: Kept, settings: Settings, box: MultiFernet) -> Login | None:
     return Login(url, user, password) if url and user and password else None
 
 
-def connect(
-    found: Login, settings: Settings, meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext
-) -> Gateway:
-    """A client for that login; `meanwhile()` is entered for as long as one of its calls only waits."""
+def connect(found: Login, settings: Settings) -> Gateway:
+    """A client for that login."""
     return Gateway(
         found.url,
         found.user,
         found.password,
         timeout=settings.gateway_timeout,
         dialect=DIALECTS[settings.gateway_dialect],
-        meanwhile=meanwhile,
     )
 
 

@@ -3,8 +3,7 @@
 import base64
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import TypeVar
 from urllib.parse import quote, quote_plus, urlencode, urlsplit, urlunsplit
@@ -29,12 +28,21 @@ _log = structlog.get_logger("gateway")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Messages that are ready to leave: the call, its content type and body, and how many they are."""
+
+    path: str
+    kind: str
+    body: bytes
+    messages: int
+
+
 class Gateway:
     """A client for one account, good for many threads.
 
     `base_url` ends in `/webservice-rest/`; `timeout` is in seconds for one whole call, from the name look-up to the
-    last byte; `zone` is that of dates without an offset; `meanwhile()` is entered for as long as a call only waits.
-    Raises ValueError for a URL that is none.
+    last byte; `zone` is that of dates without an offset. Raises ValueError for a URL that is none.
     """
 
     def __init__(
@@ -47,7 +55,6 @@ class Gateway:
         dialect: Dialect = CLASSIC,
         zone: tzinfo = GATEWAY_ZONE,
         user_agent: str = "Recado",
-        meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._base_url = _base(base_url)
         self._timeout = timeout
@@ -67,7 +74,6 @@ class Gateway:
         self._secrets = tuple(sorted(spellings - {""}, key=len, reverse=True))
         self._headers = {"Authorization": f"Basic {token}", "Accept": _JSON, "User-Agent": user_agent}
         self._session = session(CONNECTIONS)
-        self._meanwhile = meanwhile
 
     def __repr__(self) -> str:
         return f"Gateway({self._base_url!r})"
@@ -76,21 +82,35 @@ class Gateway:
         """Close the connections that are kept."""
         self._session.close()
 
-    def send_single(self, manner: Manner, to: Recipient, *, timeout: float | None = None) -> wire.Answer:
-        """Hand one message over. Raises NotSent, OutcomeUnknown, Refused, Stopped, Busy, OurMistake."""
-        body = single_body(manner, to, self.dialect)
-        return self._understood(wire.read_single, self._send("send-single", body, _FORM, timeout))
+    def letter(self, manner: Manner, people: Sequence[Recipient], *, single: bool = False) -> Letter:
+        """Up to 5000 messages written for one call; a single one may go by the call that tells its id at once.
 
-    def send_multiple(
-        self, manner: Manner, people: Sequence[Recipient], *, timeout: float | None = None
-    ) -> wire.BatchAnswer:
-        """Hand up to 5000 messages over. What became of each is in the answer's items.
-
-        Raises as `send_single` does, for the batch as a whole.
+        Raises OurMistake.
         """
-        body = batch_body(manner, people, self.dialect)
-        answer = self._send("send-multiple", body, _JSON, timeout)
-        return self._understood(lambda raw: wire.read_multiple(raw, len(people)), answer)
+        if single:
+            return Letter("send-single", _FORM, single_body(manner, people[0], self.dialect), 1)
+        return Letter("send-multiple", _JSON, batch_body(manner, people, self.dialect), len(people))
+
+    def hand_over(self, letter: Letter, *, timeout: float | None = None) -> bytes:
+        """Send it; the answer as it came. Raises NotSent, OutcomeUnknown."""
+        headers = {"Content-Type": letter.kind, "Accept-Encoding": "identity"}
+        request = self._request("POST", letter.path, headers, letter.body)
+        try:
+            return self._perform(letter.path, request, timeout, SEND_LIMIT)
+        except CallFailed as failure:
+            if failure.sent:
+                raise OutcomeUnknown(detail=failure.reason) from None
+            raise NotSent(detail=failure.reason) from None
+
+    def answers(self, letter: Letter, raw: bytes) -> Sequence[wire.ItemAnswer]:
+        """What became of each message of a letter, in their order.
+
+        Raises OutcomeUnknown, Refused, Stopped, Busy, OurMistake for the call as a whole.
+        """
+        if letter.path == "send-single":
+            answer = self._understood(wire.read_single, raw)
+            return (wire.ItemAnswer(answer.code, answer.credit, answer.id),)
+        return self._understood(lambda body: wire.read_multiple(body, letter.messages), raw).items
 
     def look_up(
         self, *, references: Sequence[str] = (), ids: Sequence[str] = (), timeout: float | None = None
@@ -177,15 +197,6 @@ class Gateway:
             raise ValueError("a window needs aware moments")
         return moment.astimezone(self.zone).replace(tzinfo=None).isoformat(timespec="seconds")
 
-    def _send(self, path: str, body: bytes, kind: str, timeout: float | None) -> bytes:
-        request = self._request("POST", path, {"Content-Type": kind, "Accept-Encoding": "identity"}, body)
-        try:
-            return self._perform(path, request, timeout, SEND_LIMIT)
-        except CallFailed as failure:
-            if failure.sent:
-                raise OutcomeUnknown(detail=failure.reason) from None
-            raise NotSent(detail=failure.reason) from None
-
     def _ask(
         self, path: str, query: dict[str, str] | None = None, *, timeout: float | None, form: bytes | None = None
     ) -> bytes:
@@ -206,8 +217,7 @@ class Gateway:
         began = time.monotonic()
         seconds = self._timeout if timeout is None else timeout
         try:
-            with self._meanwhile():
-                status, body = perform(self._session, request, seconds, limit)
+            status, body = perform(self._session, request, seconds, limit)
         except CallFailed as failure:
             took = round(time.monotonic() - began, 3)
             _log.warning("gateway call failed", call=path, reason=failure.reason, sent=failure.sent, seconds=took)

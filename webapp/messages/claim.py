@@ -19,6 +19,7 @@ from webapp.messages.states import BatchState, RunState
 LEASE_MARGIN = 5.0  # seconds that a lease lasts beyond the longest call
 SOON = timedelta(minutes=1)  # a schedule that near, or past, does not travel
 LONGEST_REST = 60.0  # seconds between tries while the gateway is out of reach
+LOOK_AHEAD = 2  # batches made ready while as many calls as are allowed are under way
 RATE_SECONDS = 10.0  # a batch holds at most what the rate lets out in that time
 
 
@@ -58,11 +59,13 @@ _DUE = (
 )  # fmt: skip
 _NEXT = _DUE.order_by(Run.priority, Run.served, Batch.not_before, Batch.first_key)
 _LEAVING = (
-    select(func.count())
+    select(func.count(), func.count().filter(Batch.worker == bindparam("me")))
     .select_from(Batch)
     .outerjoin(WorkerSeen, WorkerSeen.id == Batch.worker)
     .where(Batch.state == BatchState.SENDING, Batch.worker.is_(None) | liveness.ALIVE)
 )
+_OTHERS = select(WorkerSeen.id).where(WorkerSeen.id != bindparam("me"), liveness.ALIVE).limit(1)
+_STILL_RUNS = select(Run.id).where(Run.id == bindparam("run"), Run.state == RunState.RUNNING)
 _GIVE_TURN = (
     update(Run.__table__)  # type: ignore[arg-type]
     .where(Run.__table__.c.id == bindparam("run"), Run.__table__.c.state == RunState.RUNNING)
@@ -132,7 +135,7 @@ def claim(
         return None
     if worker is not None and not liveness.is_alive(session, worker, now):
         return None
-    if _leaving(session, now) >= settings.concurrency:
+    if not _has_room(session, settings, worker, now):
         return None
     due = session.execute(_NEXT, {"now": now}).one_or_none()
     if due is None:
@@ -149,9 +152,28 @@ def claim(
     return taken
 
 
-def _leaving(session: Session, now: datetime) -> int:
-    """Calls under way, over all workers. Those of a worker that was killed ended with it, whatever their lease says."""
-    return session.scalar(_LEAVING, liveness.around(now)) or 0
+def _has_room(session: Session, settings: Settings, worker: str | None, now: datetime) -> bool:
+    """Whether one more call may be made ready. Calls of a worker that was killed ended with it, whatever their lease
+    says. A worker that is alone gets a few batches ahead: how many calls are under way it sees to itself."""
+    me = {"me": worker or "", **liveness.around(now)}
+    leaving, mine = session.execute(_LEAVING, me).one()
+    if leaving < settings.concurrency:
+        return True
+    ahead = look_ahead(settings) if worker and mine == leaving else 0
+    return leaving < settings.concurrency + ahead and session.scalar(_OTHERS, me) is None
+
+
+def look_ahead(settings: Settings) -> int:
+    """Batches that a worker may have ready beside those that are leaving. With a rate each leaves as it is claimed."""
+    return 0 if settings.rate else LOOK_AHEAD
+
+
+def still_goes(session: Session, claimed: Claimed) -> bool:
+    """Whether a batch that was made ready a while ago may leave: nobody paused its run, nothing rests or is stopped."""
+    free_at = session.execute(_DISPATCH).one().free_at
+    if session.scalar(_STOPPED) or (free_at is not None and free_at > moment(session)):
+        return False
+    return session.scalar(_STILL_RUNS, {"run": claimed.run_id}) is not None
 
 
 def _take(

@@ -77,7 +77,7 @@ def nothing_to_send(session: Session, claimed: Claimed, later: datetime | None) 
     _settle(session, batch, BatchState.QUEUED, later)
 
 
-def given_back(session: Session, claimed: Claimed, problem: str) -> None:
+def given_back(session: Session, claimed: Claimed, problem: str | None) -> None:
     """Nothing left us: the batch is due again, as if this attempt had not been."""
     batch = _ours(session, claimed)
     if batch is not None and batch.state == BatchState.SENDING:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Semaphore
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,13 +17,13 @@ from webapp.core import clock, phone
 from webapp.core.db import Database, moment
 from webapp.core.settings import Settings
 from webapp.core.window import SendingWindow
-from webapp.gateway.client import Gateway
+from webapp.gateway.client import Gateway, Letter
 from webapp.gateway.codes import DIALECTS
 from webapp.gateway.errors import GatewayError
 from webapp.gateway.outgoing import Manner, Recipient
 from webapp.gateway.wire import ItemAnswer
 from webapp.messages import record
-from webapp.messages.claim import LEASE_MARGIN, Claimed, claim
+from webapp.messages.claim import LEASE_MARGIN, Claimed, claim, still_goes
 from webapp.messages.models import Message
 from webapp.messages.reference import encoded
 from webapp.messages.states import RowState
@@ -52,17 +53,19 @@ def _enough() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What sends claimed batches.
+    """What sends claimed batches, in as many threads as one likes.
 
-    `worker` is who claims them; `turn` is held while thousands of rows are computed with, and lent by the gateway's
-    client as it waits; while `more` says so, the next batch is claimed in the transaction that writes the last one
-    down: one wait for the database's writers instead of two.
+    `worker` is who claims them. `lines` are the calls that may be under way. `turn` is held while thousands of rows are
+    computed with: Python runs one thread at a time anyway, and threads that take it from each other every few
+    milliseconds are all done late together, with nobody waiting for the gateway meanwhile. While `more` says so, the
+    next batch is claimed in the transaction that writes the last one down: one wait for the database's writers less.
     """
 
     db: Database
     settings: Settings
     worker: str | None = None
-    turn: AbstractContextManager[None] = field(default_factory=nullcontext)
+    lines: Semaphore = field(default_factory=Semaphore)
+    turn: AbstractContextManager[Any] = field(default_factory=nullcontext)
     more: Callable[[], bool] = _enough
 
     def claim(self) -> Claimed | None:
@@ -77,11 +80,9 @@ class Sender:
             self.db.retrying(lambda session: record.left_out(session, claimed, load.gone, "optout"))
         if not load.keys:
             return self._written(lambda session: record.nothing_to_send(session, claimed, load.later))
-        with self.turn:
-            fits = time.monotonic() - claimed.since <= LEASE_MARGIN
-            outcome = call(gateway, claimed, load) if fits else None
-        if outcome is None:  # the whole call would not have fitted into what is left of the lease
-            return self._written(lambda session: record.given_back(session, claimed, "slow"))
+        outcome = self._outcome(gateway, claimed, load)
+        if outcome is None:
+            return self._written(lambda session: record.given_back(session, claimed, None))
         tell(claimed, len(load.keys), outcome)
         if isinstance(outcome, GatewayError):
             return self._written(lambda session: record.failed(session, self.settings, claimed, outcome))
@@ -89,9 +90,33 @@ class Sender:
             lambda session: record.answered(session, self.settings, claimed, load.keys, outcome, load.later)
         )
 
-    def give_back(self, claimed: Claimed, problem: str) -> None:
+    def _outcome(self, gateway: Gateway, claimed: Claimed, load: Load) -> Sequence[ItemAnswer] | GatewayError | None:
+        """An answer for each message, the error of the whole call, or None where nothing left us after all."""
+        try:
+            with self.turn:
+                letter = written(gateway, claimed, load)
+            at_once = self.lines.acquire(blocking=False)
+            if not at_once and not self.lines.acquire(timeout=max(_left(claimed), 0)):
+                return None
+            try:
+                if _left(claimed) < 0 or not (at_once or self._still_goes(claimed)):
+                    return None
+                raw = call(gateway, letter)
+            finally:
+                self.lines.release()
+            with self.turn:
+                return gateway.answers(letter, raw)
+        except GatewayError as error:
+            return error
+
+    def _still_goes(self, claimed: Claimed) -> bool:
+        """Whether nothing spoke against it while it waited for a line: a pause, a stop, somebody who opted out."""
+        with self.db.reading() as session:
+            return still_goes(session, claimed) and not opted_out(session, self.settings, claimed)
+
+    def give_back(self, claimed: Claimed) -> None:
         """Nothing of it left us: it is due again."""
-        self.db.retrying(lambda session: record.given_back(session, claimed, problem))
+        self.db.retrying(lambda session: record.given_back(session, claimed, None))
 
     def _written(self, write: Callable[[Session], None]) -> Claimed | None:
         def work(session: Session) -> Claimed | None:
@@ -108,6 +133,11 @@ def send_next(db: Database, settings: Settings, gateway: Gateway, worker: str | 
     if claimed is not None:
         sender.send(gateway, claimed)
     return claimed is not None
+
+
+def _left(claimed: Claimed) -> float:
+    """Seconds within which a call must begin, so that the whole of it fits into the lease."""
+    return LEASE_MARGIN - (time.monotonic() - claimed.since)
 
 
 def tell(claimed: Claimed, rows: int, outcome: Sequence[ItemAnswer] | GatewayError) -> None:
@@ -133,18 +163,27 @@ _PENDING = (
 _OPTED_OUT = (
     select(_MESSAGE.number)
     .join(OptOut.__table__, _OPT_OUT.number == _MESSAGE.number)
-    .where(*_IN_THE_BATCH, _OPT_OUT.channel.in_(bindparam("channels", expanding=True)))
+    .where(*_IN_THE_BATCH, _MESSAGE.state == RowState.PENDING)
+    .where(_OPT_OUT.channel.in_(bindparam("channels", expanding=True)))
 )
+
+
+def _range(claimed: Claimed) -> dict[str, int]:
+    return {"first": claimed.first_key, "last": claimed.last_key, "run": claimed.run_id}
+
+
+def opted_out(session: Session, settings: Settings, claimed: Claimed) -> set[int]:
+    """Numbers of pending rows of the batch that must not be written to."""
+    kind = DIALECTS[settings.gateway_dialect].types.get(claimed.type)
+    channels = [EVERY_CHANNEL, *([kind.channel] if kind else [])]
+    return set(session.connection().scalars(_OPTED_OUT, {**_range(claimed), "channels": channels}))
 
 
 def prepare(session: Session, settings: Settings, claimed: Claimed) -> Load:
     """The rows that leave now: still pending, nobody who opted out since, nobody whose window is closed."""
-    kind = DIALECTS[settings.gateway_dialect].types.get(claimed.type)
-    batch = {"first": claimed.first_key, "last": claimed.last_key, "run": claimed.run_id}
-    channels = [EVERY_CHANNEL, *([kind.channel] if kind else [])]
-    connection = session.connection()  # thousands of rows: nothing of the ORM stands between
-    rows: Sequence[Any] = connection.execute(_PENDING, batch).all()
-    out = set(connection.scalars(_OPTED_OUT, {**batch, "channels": channels}))
+    # Thousands of rows: nothing of the ORM stands between.
+    rows: Sequence[Any] = session.connection().execute(_PENDING, _range(claimed)).all()
+    out = opted_out(session, settings, claimed)
     gone = [key for key, number, _ in rows if number in out] if out else []
     rows = [row for row in rows if row[1] not in out] if out else rows
     later = None
@@ -170,17 +209,16 @@ def _by_window(rows: Sequence[Any], window: SendingWindow, arrival: datetime) ->
     return now, min(later) if later else None
 
 
-def call(gateway: Gateway, claimed: Claimed, load: Load) -> Sequence[ItemAnswer] | GatewayError:
-    """Hand the rows over: an answer for each, or the error of the whole call."""
+def written(gateway: Gateway, claimed: Claimed, load: Load) -> Letter:
+    """The rows as one call's letter. Raises OurMistake."""
     schedule = None
     if claimed.deliver_at is not None:
         schedule = clock.aware(claimed.deliver_at).astimezone(ZoneInfo(claimed.deliver_zone or "America/Sao_Paulo"))
     manner = Manner(claimed.type, claimed.text, claimed.caption, schedule)
     people = list(map(Recipient, load.numbers, encoded(claimed.token, load.keys), load.texts))
-    try:
-        if claimed.kind in SINGLES and len(people) == 1:
-            answer = gateway.send_single(manner, people[0])
-            return [ItemAnswer(answer.code, answer.credit, answer.id)]
-        return gateway.send_multiple(manner, people).items
-    except GatewayError as error:
-        return error
+    return gateway.letter(manner, people, single=claimed.kind in SINGLES and len(people) == 1)
+
+
+def call(gateway: Gateway, letter: Letter) -> bytes:
+    """Hand it over: from here on something may have left."""
+    return gateway.hand_over(letter)

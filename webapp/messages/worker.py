@@ -14,7 +14,6 @@ from webapp.gateway import account
 from webapp.gateway.client import Gateway
 from webapp.messages import claim, liveness, reconcile, sending
 from webapp.messages.sweep import sweep
-from webapp.messages.turn import Turn
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 0.25  # between looks for something due
@@ -24,8 +23,8 @@ SWEEP_SECONDS = 1.0
 class Connection:
     """The gateway client of the account in force, made anew when an admin changes it."""
 
-    def __init__(self, services: Services, turn: Turn) -> None:
-        self._services, self._turn = services, turn
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._lock = threading.Lock()
         self._kept: account.Kept | None = None
         self._client: Gateway | None = None
@@ -38,7 +37,7 @@ class Connection:
         with self._lock:
             if kept != self._kept:
                 login = account.login_of(kept, settings, self._services.box)
-                self._client = account.connect(login, settings, self._turn.lent) if login else None
+                self._client = account.connect(login, settings) if login else None
                 self._kept = kept
             return self._client
 
@@ -50,16 +49,17 @@ class Worker:
         self.services = services
         self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
         self.stopping = threading.Event()
-        turn = Turn()
-        self.connection = Connection(services, turn)
+        self.connection = Connection(services)
+        calls = services.settings.concurrency
         self.sender = sending.Sender(
-            services.db, services.settings, self.id, turn, more=lambda: not self.stopping.is_set()
-        )
+            services.db, services.settings, self.id, threading.Semaphore(calls), threading.Lock(),
+            more=lambda: not self.stopping.is_set(),
+        )  # fmt: skip
         steps = [
             ("pulse", self._pulse, liveness.PULSE_SECONDS),
             ("sweeper", self._sweep, SWEEP_SECONDS),
             ("asker", self._ask, SWEEP_SECONDS),
-            *((f"sender-{n}", self._send, IDLE_SECONDS) for n in range(services.settings.concurrency)),
+            *((f"sender-{n}", self._send, IDLE_SECONDS) for n in range(calls + claim.look_ahead(services.settings))),
         ]
         self._threads = [
             threading.Thread(target=self._forever, args=(step, pause), name=name, daemon=True)
@@ -101,7 +101,7 @@ class Worker:
         while claimed is not None:
             client = self.connection.client()  # an admin may have changed the account since the last batch
             if client is None:
-                self.sender.give_back(claimed, "account")
+                self.sender.give_back(claimed)
                 return False
             claimed = self.sender.send(client, claimed)
         return busy
