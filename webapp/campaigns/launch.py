@@ -28,6 +28,7 @@ from webapp.contacts.models import Contact, ContactList
 from webapp.core import clock, phone
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
+from webapp.core.memory import without_collector
 from webapp.core.settings import Settings
 from webapp.core.window import SendingWindow
 from webapp.gateway.codes import DIALECTS
@@ -145,9 +146,10 @@ def carry_out(db: Database, settings: Settings, campaign_id: int) -> None:
         return
     spool = Spool(settings.instance, run_id)
     try:
-        if not spool.ready:
-            _fix_audience(db, settings, campaign_id, spool)
-        _write(db, settings, campaign_id, run_id, spool)
+        with without_collector():
+            if not spool.ready:
+                _fix_audience(db, settings, campaign_id, spool)
+            _write(db, settings, campaign_id, run_id, spool)
         _finish(db, campaign_id, run_id)
     except Lost:
         log.info("launch lost to another worker", campaign=campaign_id)
