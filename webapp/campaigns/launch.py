@@ -169,13 +169,12 @@ def _fix_audience(db: Database, settings: Settings, campaign_id: int, spool: Spo
             waits = _nobody if run.ignores_window else _waits(settings.window, due)
             people = walk(
                 session, Selection.of(campaign), renderer.service, upto=campaign.audience_upto,
-                values=bool(renderer.fields),
+                wanted=renderer.fields,
             )  # fmt: skip
             for place, chunk in enumerate(people):
                 if place % 10 == 9:
                     hold(db, campaign_id)
-                for member in _without_written(session, run.id, base, chunk):
-                    _spool_one(writer, member, renderer, waits)
+                _spool(writer, _without_written(session, run.id, base, chunk), renderer, waits)
         writer.publish(base)
     except BaseException:
         writer.abandon()
@@ -212,16 +211,16 @@ def _nobody(_number: int) -> None:
     """Nobody waits: the run ignores the window."""
 
 
-def _spool_one(writer: SpoolWriter, member: Member, renderer: Renderer, waits: Waits) -> None:
-    person, reason = member
-    if reason is not None:
-        writer.leave_out(person.number, reason)
-        return
-    rendered = renderer.of(person.values)
-    if rendered.problem is not None:
-        writer.leave_out(person.number, rendered.problem)
-        return
-    writer.add(person.number, rendered.text, waits(person.number))
+def _spool(writer: SpoolWriter, members: list[Member], renderer: Renderer, waits: Waits) -> None:
+    for person, reason in members:
+        if reason is not None:
+            writer.leave_out(person.number, reason)
+            continue
+        rendered = renderer.of(person.values)
+        if rendered.problem is not None:
+            writer.leave_out(person.number, rendered.problem)
+            continue
+        writer.add(person.number, rendered.text, waits(person.number))
 
 
 def _write(db: Database, settings: Settings, campaign_id: int, run_id: int, spool: Spool) -> None:
