@@ -2,6 +2,7 @@
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from tests.campaigns.cast import SMS, VOICE, contact_list
@@ -146,3 +147,32 @@ def test_every_row_is_counted_once_and_both_ways_of_counting_agree(
         assert walked.total == walked.recipients + sum(walked.left_out.values())
         assert walked.total == len({p for rows in lists for p in rows} - set(excluded))
         assert asked == walked
+
+
+asked = st.sets(st.sampled_from(["nome", "name", "cliente", "cidade", "fone", "ddd"]))
+known = st.fixed_dictionaries(
+    {}, optional={key: st.sampled_from(["", "x", None, 7]) for key in ("nome", "cidade", "cliente")}
+)
+cast = st.lists(st.tuples(st.sampled_from(["", " ", "Ana"]), known), max_size=6)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cast, asked, st.booleans())
+def test_whoever_asks_for_some_values_gets_these_as_if_for_all(
+    services: Services, rows, wanted, filtered: bool
+) -> None:
+    conditions = (Condition("cidade", "is", "x"),) if filtered else ()
+    with services.db.writing() as session:
+        for table in (Contact, ListField, ContactList):
+            session.execute(delete(table))
+        shop = contact_list(session, "Loja", [(ANA + place, *row) for place, row in enumerate(rows)], ["cidade"])
+        session.add(ListField(list_id=shop, key="cliente", label="Cliente", kind="name", position=8))
+        session.add(ListField(list_id=shop, key="fone", label="Fone", kind="phone", position=9))
+    with services.db.reading() as session:
+        selection = Selection((shop,), (), conditions)
+        some, whole = everybody(session, selection, wanted=wanted), everybody(session, selection)
+        assert [(m.person.number, m.reason) for m in some] == [(m.person.number, m.reason) for m in whole]
+        for one, other in zip(some, whole, strict=True):
+            assert {key: one.person.values.get(key) for key in wanted} == {
+                key: other.person.values.get(key) for key in wanted
+            }

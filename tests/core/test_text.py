@@ -1,4 +1,6 @@
+import re
 import unicodedata
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -133,3 +135,56 @@ def test_filling_never_crashes_and_names_only_its_own_fields(template: str, valu
 def test_folding_twice_changes_nothing(text: str) -> None:
     assert fold(fold(text)) == fold(text)
     assert fold_word(fold_word(text)) == fold_word(text)
+
+
+# Written for being read, not for speed: what the quick ways through most texts must agree with.
+GSM = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
+    "¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+EXTENSION = "\f^{}\\[~]|€"
+mixed = st.text() | st.text(alphabet="aé \n\r\t[€áã😀\u0301\x00`", max_size=400) | st.text(alphabet="a€", max_size=400)
+
+
+def widths(text: str, gsm: bool) -> Iterator[int]:
+    for character in text:
+        yield 2 if (character in EXTENSION if gsm else ord(character) > 0xFFFF) else 1
+
+
+def parts_one_by_one(text: str, gsm: bool) -> int:
+    single, part = (160, 153) if gsm else (70, 67)
+    if sum(widths(text, gsm)) <= single:
+        return 1 if text else 0
+    parts, used = 1, 0
+    for width in widths(text, gsm):
+        if used + width > part:
+            parts, used = parts + 1, 0
+        used += width
+    return parts
+
+
+@given(mixed)
+def test_parts_are_the_same_counted_character_by_character(text: str) -> None:
+    offenders = tuple(dict.fromkeys(c for c in text if c not in GSM + EXTENSION))
+    gsm = not offenders
+    counted = (("gsm" if gsm else "ucs2"), sum(widths(text, gsm)), parts_one_by_one(text, gsm), offenders)
+    assert segments(text) == counted
+
+
+@given(mixed | st.text(alphabet=st.characters(codec=None)))
+def test_tidying_is_the_same_where_nothing_is_to_be_tidied(text: str) -> None:
+    composed = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    kept = "".join(c for c in composed if c in "\t\n" or unicodedata.category(c) not in ("Cc", "Cs"))
+    assert tidy(text) == kept.rstrip()
+
+
+@given(st.lists(st.sampled_from(["Oi ", "{{a}}", "{{ b | x }}", "{{b}}", "{{c|}}", "{x}", "é"])), st.data())
+def test_filling_puts_each_value_where_its_field_stands(pieces: list[str], data: st.DataObject) -> None:
+    template = "".join(pieces)
+    known = data.draw(st.dictionaries(st.sampled_from("abc"), st.none() | st.integers() | st.text(max_size=5)))
+
+    def value(match: re.Match[str]) -> str:
+        found = known.get(match[1])
+        return ("" if found is None else str(found).strip()) or (match[2] or "").strip()
+
+    assert fill(template, known).text == re.sub(r"\{\{ ?([abc]) ?(?:\|([^{}]*))?\}\}", value, template)

@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
@@ -60,3 +62,34 @@ def test_times_are_stored_as_they_are_everywhere_else(services: Services) -> Non
     with services.db.reading() as session:
         soon = select(Message.id).where(Message.at > clock.now() - timedelta(minutes=1), Message.at <= clock.now())
         assert session.scalars(soon).all() == [run.first_key]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
+def test_every_text_is_stored_as_it_is(services: Services, texts: list[str | None]) -> None:
+    rows = [NewMessage(FIRST + place, text) for place, text in enumerate([*texts, "\\", "\\.", "\\N", "\t\r\n\\t", ""])]
+    with services.db.writing() as session:
+        run = opened(session, len(rows))
+        assert outbox.write_chunk(session, run, rows, 100) == len(rows)
+    with services.db.writing() as session:
+        written = select(Message.number, Message.text).where(Message.run_id == run.id).order_by(Message.id)
+        assert [tuple(row) for row in session.execute(written)] == [(row.number, row.text) for row in rows]
+        for table in (Message, Batch):
+            session.execute(delete(table).where(table.run_id == run.id))
+
+
+def test_a_canary_and_an_opening_cut_the_batches_and_whoever_is_left_out_is_in_none(services: Services) -> None:
+    later = clock.now() + timedelta(days=1)
+    rows = [NewMessage(FIRST + place, None, later if place >= 150 else None) for place in range(299)]
+    rows += [NewMessage(FIRST + 299, left_out="optout")]
+    with services.db.writing() as session:
+        run = opened(session, 300)
+        run.canary, first, soon = True, run.first_key, run.not_before
+        outbox.write_chunk(session, run, rows, 60)
+    with services.db.reading() as session:
+        found = select(Batch.first_key, Batch.last_key, Batch.pending, Batch.state, Batch.not_before)
+        batches = session.execute(found.order_by(Batch.first_key))
+        assert [(a - first, b - first, n, state, at) for a, b, n, state, at in batches] == [
+            (0, 59, 60, "queued", soon), (60, 99, 40, "queued", soon), (100, 149, 50, "held", soon),
+            (150, 209, 60, "held", later), (210, 269, 60, "held", later), (270, 298, 29, "held", later),
+        ]  # fmt: skip

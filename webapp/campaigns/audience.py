@@ -9,12 +9,13 @@ where a person who is in several lists counts for the first of them, which also 
 who cannot receive this kind of message stay in it, marked with the reason.
 """
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, Text, case, cast, func, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -26,7 +27,6 @@ from webapp.core import phone
 from webapp.core.db import one_of
 from webapp.gateway.codes import ServiceType
 from webapp.optouts.models import EVERY_CHANNEL, OptOut
-from webapp.optouts.queries import opted_out
 
 CHUNK = 5000
 NAME_FIELDS = ("nome", "name")
@@ -34,14 +34,13 @@ AREA_FIELD = "ddd"
 WALK_LIMIT = 20_000  # rows that a page may walk over while somebody waits
 
 _CONTACT = Contact.__table__.c  # the table's own columns: rows come without the ORM's part, in half the time
-_BARE_COLUMNS: tuple[Any, ...] = (_CONTACT.id, _CONTACT.list_id, _CONTACT.number, _CONTACT.kind)
-PERSON_COLUMNS: tuple[Any, ...] = (*_BARE_COLUMNS, _CONTACT.name, _CONTACT.fields)
 
 
 class Person(NamedTuple):
     """One person of an audience. `number` is E.164, `values` what placeholders are filled from, by folded name.
 
-    The values are those of the first named list that has the person; the name is always also `nome` and `name`.
+    The values are those of the first named list that has the person; the name is always also `nome` and `name`. `gone`:
+    must not be written to on the campaign's channel.
     """
 
     contact_id: int
@@ -50,35 +49,50 @@ class Person(NamedTuple):
     kind: str
     name: str
     values: dict[str, Any]
+    gone: bool = False
 
 
-def person_maker(session: Session, lists: Sequence[int]) -> Callable[[Any], Person]:
-    """A function from rows of `PERSON_COLUMNS` to people of these lists."""
+def person_columns(service: ServiceType, *, bare: bool = False) -> tuple[Any, ...]:
+    """What is read of a contact; `bare`: without name and fields."""
+    columns = (_CONTACT.id, _CONTACT.list_id, _CONTACT.number, _CONTACT.kind, _opted_out(service.channel).label("gone"))
+    # The fields come as the text in which they are stored: it is decoded for those of whom a field is asked.
+    return columns if bare else (*columns, _CONTACT.name, cast(_CONTACT.fields, Text).label("fields"))
+
+
+def person_maker(
+    session: Session, lists: Sequence[int], wanted: Collection[str] | None = None
+) -> Callable[[Any], Person]:
+    """A function from rows of `person_columns` to people of these lists, who have the `wanted` values (None: all)."""
     query = select(ListField.list_id, ListField.key, ListField.kind).where(
         ListField.list_id.in_(lists), ListField.kind.in_(["name", "phone"])
     )
-    named: dict[int, list[str]] = {}
-    numbered: dict[int, list[str]] = {}
+    named: dict[int, list[str]] = {list_id: [*NAME_FIELDS] for list_id in lists}
+    numbered: dict[int, list[str]] = {list_id: [] for list_id in lists}
     for list_id, key, kind in session.execute(query):
-        (named if kind == "name" else numbered).setdefault(list_id, []).append(key)
+        if kind == "name":
+            named[list_id].append(key)
+        elif wanted is None or key in wanted:
+            numbered[list_id].append(key)
+    # Where the name and the number are all that is asked for, only the fields of people without a name are looked at.
+    spared = {list_id for list_id in lists if wanted is not None and {*wanted} <= {*named[list_id], *numbered[list_id]}}
 
     def make(row: Any) -> Person:
-        contact_id, list_id, number, kind, name, fields = row
-        values = dict(fields)
+        contact_id, list_id, number, kind, gone, name, fields = row
+        values = {} if name and list_id in spared else json.loads(fields)
         if name:
-            for key in (*NAME_FIELDS, *named.get(list_id, ())):
+            for key in named[list_id]:
                 values[key] = name
-        for key in numbered.get(list_id, ()):
+        for key in numbered[list_id]:
             values[key] = phone.display(number)
-        return Person(contact_id, list_id, number, kind, name, values)
+        return Person(contact_id, list_id, number, kind, name, values, gone)
 
     return make
 
 
 def _nameless(row: Any) -> Person:
-    """A person of whom only `_BARE_COLUMNS` were read."""
-    contact_id, list_id, number, kind = row
-    return Person(contact_id, list_id, number, kind, "", {})
+    """A person of whom name and fields were not read."""
+    contact_id, list_id, number, kind, gone = row
+    return Person(contact_id, list_id, number, kind, "", {}, gone)
 
 
 class Member(NamedTuple):
@@ -120,18 +134,20 @@ def walk(
     after: tuple[int, int] | None = None,
     backwards: bool = False,
     size: int = CHUNK,
-    values: bool = True,
+    wanted: Collection[str] | None = None,
 ) -> Iterator[Chunk]:
     """The audience in order of lists and contact ids.
 
     `upto`: no contact id above it (a launch fixes it). `after`: (list id, contact id) to start behind, or before when
-    walking `backwards`. `values=False` spares reading names and fields where nobody asks for them, which is most of
-    the work.
+    walking `backwards`. `wanted`: the values that are asked for, None for all of them; to read and decode the others
+    would be most of the work.
     """
     passes = conditions.test_of(selection.conditions)
-    whole = values or passes is not None
-    columns = PERSON_COLUMNS if whole else _BARE_COLUMNS
-    make = person_maker(session, selection.lists) if whole else _nameless
+    if wanted is not None:
+        wanted = {*wanted, *(condition.field for condition in selection.conditions)}
+    bare = wanted is not None and not wanted
+    columns = person_columns(service, bare=bare)
+    make = _nameless if bare else person_maker(session, selection.lists, wanted)
     order = list(enumerate(selection.lists))
     for place, list_id in reversed(order) if backwards else order:
         last: int | None = None
@@ -151,11 +167,11 @@ def walk(
 def _page(
     columns: Sequence[Any], list_id: int, last: int | None, upto: int | None, backwards: bool, size: int
 ) -> Select[Any]:
-    query = select(*columns).where(Contact.list_id == list_id).limit(size)
-    query = query.order_by(Contact.id.desc() if backwards else Contact.id)
+    query = select(*columns).where(_CONTACT.list_id == list_id).limit(size)
+    query = query.order_by(_CONTACT.id.desc() if backwards else _CONTACT.id)
     if last is not None:
-        query = query.where(Contact.id < last if backwards else Contact.id > last)
-    return query if upto is None else query.where(Contact.id <= upto)
+        query = query.where(_CONTACT.id < last if backwards else _CONTACT.id > last)
+    return query if upto is None else query.where(_CONTACT.id <= upto)
 
 
 def sort_out(
@@ -185,8 +201,10 @@ def sort_out(
             chunk.aside["filtered"] += 1
         else:
             kept.append(person)
-    gone = opted_out(session, [person.number for person in kept], service.channel)
-    chunk.members = [Member(person, _unreachable(person, gone, service)) for person in kept]
+    barred = None if service.landlines else "landline"
+    chunk.members = [
+        Member(person, "optout" if person.gone else "landline" if person.kind == barred else None) for person in kept
+    ]
     return chunk
 
 
@@ -203,14 +221,6 @@ def _present(session: Session, people: list[Person], lists: Sequence[int], upto:
     if upto is not None:
         query = query.where(Contact.id <= upto)
     return set(session.scalars(query))
-
-
-def _unreachable(person: Person, gone: set[int], service: ServiceType) -> str | None:
-    if person.number in gone:
-        return "optout"
-    if person.kind == "landline" and not service.landlines:
-        return "landline"
-    return None
 
 
 @dataclass(slots=True)
@@ -322,8 +332,8 @@ def _in_lists(lists: Sequence[int]) -> ColumnElement[bool] | None:
 
 
 def _opted_out(channel: str) -> ColumnElement[bool]:
+    # One look into the index for each contact, however many opted out and whatever PostgreSQL knows of that table.
+    gone = OptOut.__table__.c
     return (
-        select(OptOut.number)
-        .where(OptOut.number == Contact.number, OptOut.channel.in_([EVERY_CHANNEL, channel]))
-        .exists()
+        select(gone.number).where(gone.number == _CONTACT.number, gone.channel.in_([EVERY_CHANNEL, channel])).exists()
     )

@@ -46,7 +46,7 @@ def carry_out(db: Database, settings: Settings, campaign_id: int) -> None:
 def _count(db: Database, session: Session, settings: Settings, campaign: Campaign) -> None:
     assert campaign.forecast is not None
     progress, renderer, found = dict(campaign.forecast), renderer_of(settings, campaign), Forecast()
-    for chunk in walk(session, Selection.of(campaign), renderer.service):
+    for chunk in walk(session, Selection.of(campaign), renderer.service, wanted=renderer.fields):
         found.add(chunk, renderer)
         progress["done"] = found.count.rows
         if not _save(db, campaign.id, progress, finished=False):

@@ -28,6 +28,7 @@ from webapp.contacts.models import Contact, ContactList
 from webapp.core import clock, phone
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
+from webapp.core.memory import without_collector
 from webapp.core.settings import Settings
 from webapp.core.window import SendingWindow
 from webapp.gateway.codes import DIALECTS
@@ -145,9 +146,10 @@ def carry_out(db: Database, settings: Settings, campaign_id: int) -> None:
         return
     spool = Spool(settings.instance, run_id)
     try:
-        if not spool.ready:
-            _fix_audience(db, settings, campaign_id, spool)
-        _write(db, settings, campaign_id, run_id, spool)
+        with without_collector():
+            if not spool.ready:
+                _fix_audience(db, settings, campaign_id, spool)
+            _write(db, settings, campaign_id, run_id, spool)
         _finish(db, campaign_id, run_id)
     except Lost:
         log.info("launch lost to another worker", campaign=campaign_id)
@@ -167,13 +169,12 @@ def _fix_audience(db: Database, settings: Settings, campaign_id: int, spool: Spo
             waits = _nobody if run.ignores_window else _waits(settings.window, due)
             people = walk(
                 session, Selection.of(campaign), renderer.service, upto=campaign.audience_upto,
-                values=bool(renderer.fields),
+                wanted=renderer.fields,
             )  # fmt: skip
             for place, chunk in enumerate(people):
                 if place % 10 == 9:
                     hold(db, campaign_id)
-                for member in _without_written(session, run.id, base, chunk):
-                    _spool_one(writer, member, renderer, waits)
+                _spool(writer, _without_written(session, run.id, base, chunk), renderer, waits)
         writer.publish(base)
     except BaseException:
         writer.abandon()
@@ -210,16 +211,16 @@ def _nobody(_number: int) -> None:
     """Nobody waits: the run ignores the window."""
 
 
-def _spool_one(writer: SpoolWriter, member: Member, renderer: Renderer, waits: Waits) -> None:
-    person, reason = member
-    if reason is not None:
-        writer.leave_out(person.number, reason)
-        return
-    rendered = renderer.of(person.values)
-    if rendered.problem is not None:
-        writer.leave_out(person.number, rendered.problem)
-        return
-    writer.add(person.number, rendered.text, waits(person.number))
+def _spool(writer: SpoolWriter, members: list[Member], renderer: Renderer, waits: Waits) -> None:
+    for person, reason in members:
+        if reason is not None:
+            writer.leave_out(person.number, reason)
+            continue
+        rendered = renderer.of(person.values)
+        if rendered.problem is not None:
+            writer.leave_out(person.number, rendered.problem)
+            continue
+        writer.add(person.number, rendered.text, waits(person.number))
 
 
 def _write(db: Database, settings: Settings, campaign_id: int, run_id: int, spool: Spool) -> None:

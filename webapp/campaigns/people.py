@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from webapp.campaigns import conditions
 from webapp.campaigns.audience import (
     NAME_FIELDS,
-    PERSON_COLUMNS,
     WALK_LIMIT,
     Member,
     Person,
     Selection,
+    person_columns,
     person_maker,
     sort_out,
     walk,
@@ -60,7 +60,7 @@ def sample(session: Session, selection: Selection, service: ServiceType, size: i
 def is_anybody_left(session: Session, selection: Selection, renderer: Renderer) -> bool:
     """Whether somebody would get the message now. True, too, where so many would not that a page cannot look at all."""
     read = 0
-    for chunk in walk(session, selection, renderer.service, size=500):
+    for chunk in walk(session, selection, renderer.service, size=500, wanted=renderer.fields):
         for person, reason in chunk.members:
             if reason is None and renderer.of(person.values).problem is None:
                 return True
@@ -88,7 +88,7 @@ def neighbour(
 
 def member(session: Session, selection: Selection, service: ServiceType, contact_id: int) -> Member | None:
     """One contact as a member of the audience; None where they are not in it."""
-    row = session.execute(select(*PERSON_COLUMNS).where(Contact.id == contact_id)).one_or_none()
+    row = session.execute(select(*person_columns(service)).where(Contact.id == contact_id)).one_or_none()
     if row is None or row.list_id not in selection.lists:
         return None
     earlier = selection.lists[: selection.lists.index(row.list_id)]
@@ -101,7 +101,7 @@ def member(session: Session, selection: Selection, service: ServiceType, contact
 def search(session: Session, selection: Selection, service: ServiceType, words: str, size: int = 5) -> list[Person]:
     """People of the audience whose name contains the words, or whose number ends in the digits."""
     digits = "".join(c for c in words if c.isdigit())
-    query = select(*PERSON_COLUMNS).where(Contact.list_id.in_(selection.lists)).limit(size * 4)
+    query = select(*person_columns(service)).where(Contact.list_id.in_(selection.lists)).limit(size * 4)
     if len(digits) >= 4:
         query = query.where(Contact.number % 10 ** min(len(digits), 13) == int(digits[-13:]))
     else:

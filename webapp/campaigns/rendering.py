@@ -111,7 +111,7 @@ class Renderer:
 
     def _judge_sms(self, text: str, missing: tuple[str, ...], problem: str | None, own: bool) -> Rendered:
         count, saved = segments(text, self.rule), 0
-        if count.encoding == "ucs2" and count.parts > 1:
+        if count.parts > 1 and count.encoding == "ucs2":
             exchanged = plain_accents(text, self.rule).text
             cheaper = segments(exchanged, self.rule)
             saved = max(count.parts - cheaper.parts, 0)

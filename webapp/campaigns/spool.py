@@ -5,16 +5,17 @@ each opening of the sending window, the people left out in a last one. The folde
 disk, so it is there whole or not at all. From then on a worker that takes over reads the same people in the same order,
 and `run.launched_keys` says with which one to go on: nobody twice, nobody missed, though lists grow, shrink or vanish.
 
-The files hold numbers and texts of people; they go as soon as the launch is finished.
+A line of a file is a block of people, `[[number, …], [text, …]]`: JSON is quick where it is asked seldom. The files
+hold numbers and texts of people; they go as soon as the launch is finished.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,8 +24,7 @@ from webapp.messages.outbox import NewMessage
 FOLDER = "launches"  # below the instance folder
 _INDEX = "index.json"
 _LEFT_OUT = "left_out"
-_encoded = json.JSONEncoder(ensure_ascii=False).encode  # texts may have several lines; these have one
-_decoded = json.JSONDecoder().decode
+_BLOCK = 1000  # people
 
 
 class Spool:
@@ -56,14 +56,17 @@ class Spool:
                 skip -= people
                 continue
             not_before = datetime.fromisoformat(opening) if opening else None
-            with (self.path / name).open(encoding="utf-8") as file:
-                for line in islice(file, skip, None):
-                    number, _, rest = line.rstrip("\n").partition("\t")
-                    if name == _LEFT_OUT:
-                        yield NewMessage(int(number), None, None, rest)
-                    else:
-                        yield NewMessage(int(number), _decoded(rest) if rest else None, not_before)
+            yield from islice(self._part(name, not_before), skip, None)
             skip = 0
+
+    def _part(self, name: str, not_before: datetime | None) -> Iterator[NewMessage]:
+        with (self.path / name).open(encoding="utf-8") as file:
+            for line in file:
+                numbers, texts = json.loads(line)
+                if name == _LEFT_OUT:
+                    yield from map(NewMessage, numbers, repeat(None), repeat(None), texts)
+                else:
+                    yield from map(NewMessage, numbers, texts, repeat(not_before))
 
     def chunks(self, skip: int, size: int) -> Iterator[list[NewMessage]]:
         """The same in lists of at most `size`."""
@@ -74,12 +77,32 @@ class Spool:
 
 @dataclass(slots=True)
 class _Part:
-    """A file being written: people with the same opening, or those left out."""
+    """A file being written: people with the same opening, or those left out (their reasons stand for texts)."""
 
     name: str
     opening: datetime | None
     file: IO[str]
     people: int = 0
+    numbers: list[int] = field(default_factory=list)  # of the block that is being filled, as are the texts
+    texts: list[str | None] = field(default_factory=list)
+
+    def add(self, number: int, text: str | None) -> None:
+        self.numbers.append(number)
+        self.texts.append(text)
+        if len(self.numbers) == _BLOCK:
+            self.write()
+
+    def write(self) -> None:
+        self.people += len(self.numbers)
+        self.file.write(json.dumps([self.numbers, self.texts], ensure_ascii=False) + "\n")
+        self.numbers, self.texts = [], []
+
+    def close(self) -> None:
+        """Everything on the disk."""
+        self.write()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
 
 
 class SpoolWriter:
@@ -99,15 +122,13 @@ class SpoolWriter:
         if part is None:
             name = f"{opening:%Y%m%d%H%M%S}" if opening else "0"
             part = self._by_opening[opening] = self._begin(name, opening)
-        part.people += 1
-        part.file.write(f"{number}\t{'' if text is None else _encoded(text)}\n")
+        part.add(number, text)
 
     def leave_out(self, number: int, reason: str) -> None:
         """One person who gets nothing, and why."""
         if self._left_out is None:
             self._left_out = self._begin(_LEFT_OUT, None)
-        self._left_out.people += 1
-        self._left_out.file.write(f"{number}\t{reason}\n")
+        self._left_out.add(number, reason)
 
     def _begin(self, name: str, opening: datetime | None) -> _Part:
         return _Part(name, opening, (self.part / name).open("w", encoding="utf-8", newline="\n"))
@@ -122,10 +143,8 @@ class SpoolWriter:
         """Everything on the disk, then the folder's name in one step. `base`: keys of the run used before this."""
         parts, total = [], 0
         for part in self._parts:
+            part.close()
             total += part.people
-            part.file.flush()
-            os.fsync(part.file.fileno())
-            part.file.close()
             parts.append([part.name, part.opening.isoformat() if part.opening else None, part.people])
         with (self.part / _INDEX).open("w", encoding="utf-8") as index:
             json.dump({"base": base, "total": total, "parts": parts}, index)

@@ -5,10 +5,8 @@ commit together, and every write is bound to the count it started from, so a wor
 write a chunk that another one has taken over.
 """
 
-import gc
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -29,6 +27,7 @@ from webapp.contacts.undo import undo_chunk
 from webapp.core import clock, leases
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
+from webapp.core.memory import without_collector
 from webapp.optouts import queries as optouts
 
 log = structlog.get_logger(__name__)
@@ -73,7 +72,7 @@ def run_claimed(db: Database, folder: Path, import_id: int) -> None:
     assert found is not None
     steps = {"reading": _read_sheet, "checking": _check, "importing": _import, "undoing": _undo}
     try:
-        with _without_gc():
+        with without_collector():
             steps[found.state](db, folder, found)
     except Lost:
         log.info("import lost to another worker", import_id=import_id)
@@ -86,18 +85,6 @@ def run_claimed(db: Database, folder: Path, import_id: int) -> None:
     except Exception:
         log.exception("import failed", import_id=import_id)
         _fail(db, folder, import_id, faults.FILE["unexpected"], {})
-
-
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Rows are tuples and strings without cycles; looking for some in them takes a quarter of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _fail(db: Database, folder: Path, import_id: int, msgid: str, values: dict[str, Any]) -> None:

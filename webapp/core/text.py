@@ -32,8 +32,10 @@ def fold_word(text: str) -> str:
 
 def tidy(text: str) -> str:
     """A text as people typed it, in the form that is sent: composed accents, plain line ends, no blanks at the end."""
-    composed = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROL.sub("", composed).rstrip()
+    composed = unicodedata.normalize("NFC", text)
+    if composed.isprintable():  # most are: one line, and nothing in it that is not to be seen
+        return composed.rstrip()
+    return _CONTROL.sub("", composed.replace("\r\n", "\n").replace("\r", "\n")).rstrip()
 
 
 class Filled(NamedTuple):
@@ -44,6 +46,7 @@ class Filled(NamedTuple):
 
 
 class _Slot(NamedTuple):
+    before: str  # the words between the field before it and this one
     name: str
     fallback: str | None
 
@@ -53,16 +56,15 @@ class Template:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._literals: list[str] = []
         self._slots: list[_Slot] = []
         end = 0
         for match in _FIELD.finditer(source):
             name = fold(match[1])
             if not name:
                 continue
-            self._literals.append(source[end : match.start()])
             fallback = match[2]
-            self._slots.append(_Slot(name, fallback.strip() if fallback is not None else None))
+            before = source[end : match.start()]
+            self._slots.append(_Slot(before, name, fallback.strip() if fallback is not None else None))
             end = match.end()
         self._tail = source[end:]
 
@@ -73,11 +75,9 @@ class Template:
 
     def fill(self, values: Mapping[str, object]) -> Filled:
         """The text with each field replaced by its value (keys folded); blank or absent values take the fallback."""
-        if not self._slots:
-            return Filled(self.source, ())
-        pieces: list[str] = []
+        text = ""
         missing: list[str] = []
-        for literal, (name, fallback) in zip(self._literals, self._slots, strict=True):
+        for before, name, fallback in self._slots:
             found = values.get(name)
             value = "" if found is None else str(found).strip()
             if not value:
@@ -85,9 +85,8 @@ class Template:
                     missing.append(name)
                 else:
                     value = fallback
-            pieces += (literal, value)
-        pieces.append(self._tail)
-        return Filled("".join(pieces), tuple(dict.fromkeys(missing)))
+            text += before + value
+        return Filled(text + self._tail, tuple(dict.fromkeys(missing)) if missing else ())
 
 
 def fields(template: str) -> list[str]:
@@ -140,8 +139,9 @@ class Segments(NamedTuple):
 class _Alphabet:
     def __init__(self, plain: str, extension: str) -> None:
         self.all = frozenset(plain + extension)
-        escaped = re.escape(plain + extension)
-        self.outside = re.compile(f"[^{escaped}]")
+        self.extension = frozenset(extension)
+        self.outside = re.compile(f"[^{re.escape(plain + extension)}]")
+        self.not_plain = re.compile(f"[^{re.escape(plain)}]")
         self.double = re.compile(f"[{re.escape(extension)}]") if extension else None
 
 
@@ -167,13 +167,16 @@ def _parts(text: str, units: int, double: re.Pattern[str] | None, single: int, p
 def segments(text: str, rule: CreditRule = DEFAULT_RULE) -> Segments:
     """Encoding, units and parts of an SMS; a text without characters has no parts."""
     alphabet = _COMPILED[rule.alphabet]
-    if not alphabet.outside.search(text):
-        doubles = len(alphabet.double.findall(text)) if alphabet.double else 0
-        units = len(text) + doubles
+    odd = alphabet.not_plain.findall(text)  # outside the alphabet, or two units wide: in most texts there is nothing
+    offenders = tuple(dict.fromkeys(odd))
+    if not alphabet.extension.isdisjoint(offenders):
+        offenders = tuple(character for character in offenders if character not in alphabet.extension)
+    if not offenders:
+        units = len(text) + len(odd)
         return Segments("gsm", units, _parts(text, units, alphabet.double, rule.gsm_single, rule.gsm_part), ())
-    offenders = tuple(dict.fromkeys(alphabet.outside.findall(text)))
-    units = len(text) + len(_BEYOND_BMP.findall(text))
-    return Segments("ucs2", units, _parts(text, units, _BEYOND_BMP, rule.ucs2_single, rule.ucs2_part), offenders)
+    units = len(text) + (len(_BEYOND_BMP.findall(text)) if max(offenders) > "\uffff" else 0)
+    parts = _parts(text, units, _BEYOND_BMP, rule.ucs2_single, rule.ucs2_part)
+    return Segments("ucs2", units, parts, offenders)
 
 
 class Replacement(NamedTuple):

@@ -3,11 +3,13 @@
 A row is written and committed with its key before any call that may send it; its reference decodes to that key.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from psycopg.errors import UniqueViolation
@@ -28,6 +30,7 @@ CANARY_SHARE, CANARY_LEAST = 0.01, 100  # of the audience, and people, that a ca
 CANARY = "canary"  # `batch.problem` of what waits for the canary's end
 _WRITTEN = ("id", "run_id", "number", "type", "text", "state", "reason", "at")
 _Written = tuple[int, int, int, int, str | None, str, str | None, datetime | str]
+_REASON = itemgetter(_WRITTEN.index("reason"))
 _PENDING, _SUPPRESSED = RowState.PENDING.value, RowState.SUPPRESSED.value  # plain texts, as drivers like them
 
 
@@ -110,11 +113,12 @@ def write_chunk(session: Session, run: Run, rows: Sequence[NewMessage], batch_si
         for key, (number, text, _, left_out) in enumerate(rows, start)
     ])  # fmt: skip
     changes = counters.Changes()
-    for (state, reason), n in Counter((state, reason) for _, _, _, _, _, state, reason, _ in written).items():
+    for reason, n in Counter(map(_REASON, written)).items():
+        state = _SUPPRESSED if reason else _PENDING
         changes.add(counters.Place(run_id, state, reason, None, None, type_, now, None), n)
     changes.write(session)
-    kept = {row[0] for row in written if row[5] == _PENDING}
-    if batches := list(_batches(run, rows, start, kept, batch_size)):
+    due = [(row[0], rows[row[0] - start].not_before) for row in written if row[6] is None]
+    if batches := list(_batches(run, due, batch_size)):
         session.execute(insert(Batch), batches)
     run.launched_keys += len(rows)
     return len(written)
@@ -145,8 +149,10 @@ def _insert(session: Session, rows: list[_Written]) -> None:
     connection, names = session.connection(), ", ".join(_WRITTEN)
     if connection.dialect.name == "postgresql":
         with connection.connection.cursor().copy(f"COPY message ({names}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+            copy.write("".join([
+                f"{key}\t{run_id}\t{number}\t{type_}\t{_copied(text)}\t{state}\t{_copied(reason)}\t{at}\n"
+                for key, run_id, number, type_, text, state, reason, at in rows
+            ]))  # fmt: skip
     elif rows:
         connection.exec_driver_sql(
             f"INSERT INTO message ({names}) VALUES ({', '.join('?' * len(_WRITTEN))})",  # noqa: S608 - names are ours
@@ -154,29 +160,35 @@ def _insert(session: Session, rows: list[_Written]) -> None:
         )
 
 
+def _copied(text: str | None) -> str:
+    """A text as PostgreSQL's COPY reads it. Nothing but these four signs means anything there."""
+    if text is None:
+        return "\\N"
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
 def _driver_moment(session: Session, at: datetime) -> datetime | str:
     """A moment as the driver takes it where SQLAlchemy's types do not stand between."""
     return at.strftime("%Y-%m-%d %H:%M:%S.%f") if session.get_bind().dialect.name == "sqlite" else at
 
 
-def _batches(run: Run, rows: Sequence[NewMessage], start: int, kept: set[int], size: int) -> Iterator[dict[str, Any]]:
-    """Cut a chunk into batches: one not-before each, at most `size` rows, the canary's apart from the rest."""
-    ahead = run.first_key + canary_size(run.total) if run.canary else None
-
-    def leaving(pair: tuple[int, NewMessage]) -> tuple[datetime | None, bool]:
-        return pair[1].not_before, ahead is not None and pair[0] >= ahead
-
-    due = [(key, row) for key, row in enumerate(rows, start) if key in kept]
-    for (opening, waits), group in groupby(due, key=leaving):
-        not_before = max(opening or run.not_before, run.not_before)
+def _batches(run: Run, due: Sequence[tuple[int, datetime | None]], size: int) -> Iterator[dict[str, Any]]:
+    """Cut keys with their openings into batches: one not-before each, at most `size` rows, the canary's apart."""
+    ahead = run.first_key + canary_size(run.total) if run.canary else run.last_key + 1
+    for opening, group in groupby(due, key=itemgetter(1)):
         keys = [key for key, _ in group]
-        for at in range(0, len(keys), size):
-            part = keys[at : at + size]
-            yield {
-                "run_id": run.id, "first_key": part[0], "last_key": part[-1], "pending": len(part),
-                "state": BatchState.HELD if waits else BatchState.QUEUED, "problem": CANARY if waits else None,
-                "not_before": not_before, "attempts": 0, "looks": 0, "scheduled": False,
-            }  # fmt: skip
+        first = bisect_left(keys, ahead)
+        for waits, part in ((False, keys[:first]), (True, keys[first:])):
+            for at in range(0, len(part), size):
+                yield _batch(run, part[at : at + size], opening, waits)
+
+
+def _batch(run: Run, keys: list[int], opening: datetime | None, waits: bool) -> dict[str, Any]:
+    return {
+        "run_id": run.id, "first_key": keys[0], "last_key": keys[-1], "pending": len(keys),
+        "state": BatchState.HELD if waits else BatchState.QUEUED, "problem": CANARY if waits else None,
+        "not_before": max(opening or run.not_before, run.not_before), "attempts": 0, "looks": 0, "scheduled": False,
+    }  # fmt: skip
 
 
 def canary_size(total: int) -> int:
