@@ -197,3 +197,13 @@ def test_what_waited_too_long_is_given_back_before_its_lease_is_too_short_for_a_
     assert box.ledger() == []
     assert sending.send_next(services.db, services.settings, gateway)
     assert len(box.ledger()) == counts(services, run).accepted == 3
+
+
+def test_the_first_senders_of_an_installation_do_not_stand_in_each_others_way(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway
+) -> None:
+    run = launch(300)  # three batches, and none of the rows yet that every sender shares
+    with ThreadPoolExecutor(3) as pool:
+        sent = [pool.submit(sending.send_next, services.db, services.settings, gateway) for _ in range(3)]
+        assert [each.result(20) for each in sent] == [True, True, True]
+    assert len(box.ledger()) == counts(services, run).accepted == 300

@@ -11,6 +11,7 @@ from webapp.contacts.digest import MAX_NAME, MAX_VALUE, Person, search_key
 from webapp.contacts.models import Contact, ContactList, Import, ListField
 from webapp.contacts.states import AT_WORK
 from webapp.core import clock, phone
+from webapp.core.db import insert_for
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
 from webapp.core.text import fold, tidy
@@ -51,7 +52,7 @@ def list_named(session: Session, name: str, person_id: int | None = None) -> Con
     clean = _clean_name(name)
     # Two imports may make the same list at the same moment: the database keeps one of them.
     row = {"name": clean, "created_at": clock.now(), "created_by": person_id, "size": 0}
-    session.execute(storing.insert_for(session, ContactList).on_conflict_do_nothing(), [row])
+    session.execute(insert_for(session, ContactList).on_conflict_do_nothing(), [row])
     return session.scalars(select(ContactList).where(ContactList.name == clean)).one()
 
 

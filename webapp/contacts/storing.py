@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.contacts.columns import Mapping
 from webapp.contacts.digest import Fault, Person
 from webapp.contacts.models import Contact, ContactList, ImportBefore, ImportFault, ListField
-from webapp.core.db import one_of
+from webapp.core.db import insert_for, one_of
 
 _UPSERT = """
 INSERT INTO contact (list_id, number, kind, name, name_key, fields, import_id, created_at, updated_at)
@@ -43,11 +42,6 @@ class Stored(NamedTuple):
 
 def _dialect(session: Session) -> str:
     return str(session.get_bind().dialect.name)
-
-
-def insert_for(session: Session, table: Any) -> Any:
-    """An INSERT of the session's database that knows ON CONFLICT."""
-    return (postgresql if _dialect(session) == "postgresql" else sqlite).insert(table)
 
 
 def as_json(values: StrMapping[str, str]) -> str:

@@ -29,6 +29,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 
@@ -180,6 +181,11 @@ def moment(session: Session) -> datetime:
         found: datetime = session.execute(text("SELECT clock_timestamp() AT TIME ZONE 'utc'")).scalar_one()
         return found
     return clock.now()
+
+
+def insert_for(session: Session, table: Any) -> Any:
+    """An INSERT of the session's database that knows ON CONFLICT."""
+    return (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def one_of(session: Session, column: ColumnElement[int] | InstrumentedAttribute[int], numbers: Sequence[int]) -> Any:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
+from webapp.core.db import insert_for
 from webapp.core.secrets import opened
 from webapp.core.settings import Settings
 from webapp.gateway.client import Gateway
@@ -36,10 +37,10 @@ class Login:
 def row(session: Session) -> Account:
     """The account's row, made where it is missing (the caller's transaction must be a writing one then)."""
     found = session.get(Account, ROW)
-    if found is None:
-        found = Account(id=ROW, unreadable_in_row=0, dates_zone="-03:00")
-        session.add(found)
-        session.flush()
+    if found is None:  # somebody else may be making it at this moment
+        made = insert_for(session, Account).values(id=ROW, unreadable_in_row=0, dates_zone="-03:00")
+        session.execute(made.on_conflict_do_nothing())
+        found = session.get_one(Account, ROW)
     return found
 
 

@@ -4,10 +4,10 @@ import secrets
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
+from webapp.core.db import insert_for
 from webapp.core.text import fold_word
 from webapp.inbox import linking
 from webapp.inbox.models import Conversation, ConversationEvent, InboxVersion
@@ -21,9 +21,8 @@ def locked(session: Session, number: int, now: datetime) -> Conversation:
     found = _for_update(session, number)
     if found is None:
         name = linking.name_of(session, number)
-        make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         session.execute(
-            make(Conversation)
+            insert_for(session, Conversation)
             .values(
                 number=number, key=secrets.token_hex(6), state=CLOSED, unread=0, name=name, name_key=fold_word(name),
                 snippet="", snippet_out=False, suspect=False, version=0, opened_at=now, last_at=now,
@@ -78,9 +77,8 @@ def changed(session: Session, conversation: Conversation) -> None:
 
 def bump(session: Session) -> None:
     """Count a change of the inbox as a whole."""
-    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     session.execute(
-        make(InboxVersion)
+        insert_for(session, InboxVersion)
         .values(id=1, value=1)
         .on_conflict_do_update(index_elements=["id"], set_={"value": InboxVersion.value + 1})
     )

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from webapp.core.db import moment
+from webapp.core.db import insert_for, moment
 from webapp.core.settings import Settings
 from webapp.gateway.models import Account
 from webapp.messages import liveness, outbox
@@ -204,11 +204,11 @@ def _first_turn(session: Session) -> tuple[int, datetime | None]:
 
 
 def _locked_dispatch(session: Session) -> Dispatch:
-    found = session.scalar(select(Dispatch).where(Dispatch.id == 1).with_for_update())
-    if found is None:
-        found = Dispatch(id=1, turn=0, failures=0)
-        session.add(found)
-        session.flush()
+    query = select(Dispatch).where(Dispatch.id == 1).with_for_update()
+    found = session.scalar(query)
+    if found is None:  # somebody else may be making it at this moment
+        session.execute(insert_for(session, Dispatch).values(id=1, turn=0, failures=0).on_conflict_do_nothing())
+        found = session.scalars(query).one()
     return found
 
 

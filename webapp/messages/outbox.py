@@ -14,12 +14,11 @@ from typing import Any, NamedTuple, cast
 
 from psycopg.errors import UniqueViolation
 from sqlalchemy import Table, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
-from webapp.core.db import moment
+from webapp.core.db import insert_for, moment
 from webapp.messages import counters, late
 from webapp.messages.models import Batch, KeyCounter, Message, Run
 from webapp.messages.reference import new_token
@@ -54,8 +53,7 @@ class Cancelled:
 def reserve_keys(session: Session, count: int) -> int:
     """The first of `count` contiguous keys that nobody else gets."""
     table = cast(Table, KeyCounter.__table__)
-    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = make(table).values(name="message", value=count)
+    statement = insert_for(session, table).values(name="message", value=count)
     after: int = session.execute(
         statement.on_conflict_do_update(
             index_elements=["name"], set_={"value": table.c.value + statement.excluded.value}

@@ -1,13 +1,12 @@
 """Adding and lifting opt-outs. Each change leaves an event: who, when, why."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import delete, insert
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
+from webapp.core.db import insert_for
 from webapp.core.text import fold_word, tidy
 from webapp.optouts import queries
 from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
@@ -55,18 +54,14 @@ def add_many(
             continue
         shared = {"channel": channel, "origin": origin, "reason": tidy(reason)[:300], "person_id": person_id}
         # Somebody may add the same person at this moment: the database decides, and both are content.
-        session.execute(_insert_or_ignore(session), [{"number": number, "since": now, **shared} for number in fresh])
+        rows = [{"number": number, "since": now, **shared} for number in fresh]
+        session.execute(insert_for(session, OptOut).on_conflict_do_nothing(), rows)
         session.execute(
             insert(OptOutEvent),
             [{"number": number, "at": now, "change": "added", **shared} for number in fresh],
         )
         added += fresh
     return added
-
-
-def _insert_or_ignore(session: Session) -> Any:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(OptOut).on_conflict_do_nothing()
 
 
 def lift(session: Session, number: int, *, reason: str, person_id: int | None, channel: str = EVERY_CHANNEL) -> bool:
