@@ -29,8 +29,8 @@ from webapp.sandbox.clock import NEVER
 from webapp.sandbox.server import Sandbox
 
 FIRST = 5511970000000
-PEOPLE = 40  # of each campaign
-LONGEST_LIFE = 9.0  # seconds after which a process is killed wherever it is
+PEOPLE = 60  # of each campaign
+LONGEST_LIFE = 12.0  # seconds after which a process is killed wherever it is
 FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lost", {}),
     ("cut", {}),
@@ -152,12 +152,17 @@ class Arena:
             front.living.append(self.begin(front, point))
 
     def next_point(self, front: Front) -> Point:
-        """Every point in its turn; a point that needs a dead sender waits for one to have died."""
-        if not front.order:
-            front.order = self.dice.sample(front.points, len(front.points))
-        if front.order[-1].need is Need.LOSS and len(front.order) > 1 and not self.stage.has_losses():
-            front.order.insert(0, front.order.pop())
-        return front.order.pop()
+        """Every point in its turn, drawn anew for each round, but for those around a lost sender: a point that needs
+        one waits until there is one, and while somebody lives for it, more senders are lost."""
+        if len(front.order) < 2:
+            front.order = self.dice.sample(front.points, len(front.points)) + front.order
+        chosen = front.order[-1]
+        if any(being.point and being.point.need is Need.LOSS for being in front.living):
+            chosen = next((point for point in reversed(front.order) if point.loses), chosen)
+        elif chosen.need is Need.LOSS and not self.stage.has_losses():
+            chosen = next(point for point in reversed(front.order) if point.need is not Need.LOSS)
+        front.order.remove(chosen)
+        return chosen
 
     def trouble(self) -> None:
         """Answers are about to be lost, and now and then somebody opts out."""

@@ -13,6 +13,8 @@ from multiprocessing.process import BaseProcess
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy.orm import configure_mappers
 
 from tests.crash.points import AT_RANDOM, Point, die_within, set_point
@@ -22,7 +24,7 @@ from webapp.core import clock, logs
 from webapp.core.settings import Settings
 from webapp.processes import die_with_parent
 
-LAUNCH_CHUNK = 10  # people, so that a launch of a few dozen has a middle to be killed in
+LAUNCH_CHUNK = 20  # people, so that a launch of a few dozen has a middle to be killed in
 _processes = multiprocessing.get_context("forkserver")
 configure_mappers()  # once, before anybody is forked
 _processes.set_forkserver_preload([__name__, "pytest"])
@@ -64,7 +66,7 @@ def _live(life: Life, settings: Settings, fate: Fate, mother: int) -> None:
 
 def work(settings: Settings) -> None:
     """A worker's life. Nobody wants to wait half a minute for each launch whose worker was killed."""
-    leases.LEASE = launch.LEASE = timedelta(seconds=5)
+    leases.LEASE = launch.LEASE = timedelta(seconds=3)
     assert launch.CHUNK > LAUNCH_CHUNK
     launch.CHUNK = LAUNCH_CHUNK
     serve.worker(settings)
@@ -76,12 +78,18 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Quiet(WSGIRequestHandler):
+    wbufsize = 65536  # a page's head and body leave together: half a head looks like an empty page to `requests`
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 def answer(settings: Settings) -> None:
-    """A web server's life: at the port of its public address, what `recado web` serves."""
+    """A web server's life: at the port of its public address, what `recado web` serves. Templates are compiled once,
+    not by each of the short lives anew."""
+    compiled = settings.instance / "compiled"
+    compiled.mkdir(exist_ok=True)
+    Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(str(compiled))}
     port = int(settings.public_url.rsplit(":", 1)[1])
     with _Server(("127.0.0.1", port), _Quiet) as server:
         server.set_app(serve.wsgi(settings))

@@ -35,16 +35,17 @@ class Point:
     need: Need = Need.WORK
     job: str = ""  # counts only where this is among the arguments
     finds: bool = False  # counts only where the function found something
+    loses: bool = False  # whoever dies there leaves a batch in hand
     times: tuple[int, ...] = (1, 1, 2, 3)  # the how manieth time it is the end; one of them is drawn
 
 
 POINTS = (
     Point("before the claim", "webapp.messages.sending:claim", before=True),
     Point("in the claim, before it is committed", "webapp.messages.sending:claim", before=False, finds=True),
-    Point("after the claim", "webapp.messages.sending:prepare", before=True),
-    Point("before the call", "webapp.messages.sending:call", before=True),
-    Point("after the answer, before the record", "webapp.messages.sending:call", before=False),
-    Point("in the record, before it is committed", "webapp.messages.record:answered", before=False),
+    Point("after the claim", "webapp.messages.sending:prepare", before=True, loses=True),
+    Point("before the call", "webapp.messages.sending:call", before=True, loses=True),
+    Point("after the answer, before the record", "webapp.messages.sending:call", before=False, loses=True),
+    Point("in the record, before it is committed", "webapp.messages.record:answered", before=False, loses=True),
     Point("before a look-up", "webapp.messages.reconcile:_control", before=True, need=Need.DOUBT),
     Point(
         "after a look-up, before its conclusion", "webapp.gateway.client:Gateway.look_up", before=False,
@@ -68,7 +69,7 @@ POINTS = (
     ),
     Point(
         "in a chunk of a launch, before it is committed", "webapp.messages.outbox:write_chunk", before=False,
-        need=Need.LAUNCH,
+        need=Need.LAUNCH, times=(1, 2),
     ),
     Point(
         "before a launch begins to send", "webapp.campaigns.launch:_finish", before=True,
@@ -103,7 +104,7 @@ WEB_POINTS = (
     ),
 )  # fmt: skip
 AT_RANDOM = Point("at random", "", before=False)
-IN_THE_CALL = Point("during the call", "webapp.messages.sending:call", before=True)
+IN_THE_CALL = Point("during the call", "webapp.messages.sending:call", before=True, loses=True)
 
 
 def die() -> None:

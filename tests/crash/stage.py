@@ -6,9 +6,9 @@ some seconds later, is brought about now.
 
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -24,8 +24,10 @@ from webapp.messages.models import Batch, Dispatch, Run
 from webapp.messages.states import BatchState, RunState
 from webapp.sandbox.server import Sandbox
 
-STOCK = 6  # batches to send that there are to be at any time
+STOCK = 8  # batches to send that there are to be at any time
 LOOK_SECONDS = 0.1  # between two looks at what there is
+HURRY_SECONDS = 1.0
+SOON = timedelta(seconds=1)
 COLD = 1.0  # seconds after a sender's death, when its call is surely over, too
 LONG_AGO = timedelta(seconds=30)
 
@@ -39,6 +41,7 @@ class Stage:
     marketing: Marketing
     dead: dict[str, float] = field(default_factory=dict)  # `host:pid:` of who was killed, and when
     looked: float = 0.0
+    hurried: float = 0.0
 
     def keep_supplied(self, needs: Collection[Need]) -> None:
         """Look now and then, and bring about what somebody waits for."""
@@ -46,10 +49,9 @@ class Stage:
             return
         self.looked = time.monotonic()
         with self.services.db.reading() as session:
-            batches = _by_state(session, Batch)
-            launching = _by_state(session, Run)[RunState.LAUNCHING]
-        coming = launching + self.marketing.busy
-        if coming < (3 if Need.LAUNCH in needs else 1) and (Need.LAUNCH in needs or batches["queued"] < STOCK):
+            batches = _by_state(session)
+            coming = self.marketing.busy + len(_untouched_launches(session, moment(session)))
+        if coming < (2 if Need.LAUNCH in needs else 1) and (Need.LAUNCH in needs or batches["queued"] < STOCK):
             self.marketing.launch()
         if Need.DOUBT in needs and not batches[BatchState.UNKNOWN] and not self.box.faults():
             self.box.fault("lost", "send-multiple", times=1)
@@ -79,15 +81,14 @@ class Stage:
 
     def hurry(self) -> None:
         """A rest after the gateway was busy is over, what was stopped is looked at, launches that wait are taken up."""
+        if time.monotonic() - self.hurried < HURRY_SECONDS:
+            return
+        self.hurried = time.monotonic()
         with self.services.db.reading() as session:
             now = moment(session)
-            rests = session.scalar(select(Dispatch.id).where(Dispatch.free_at > now + timedelta(seconds=1)))
+            rests = session.scalar(select(Dispatch.id).where(Dispatch.free_at > now + SOON))
             stopped = session.scalar(select(Account.id).where(Account.stopped_code.is_not(None)))
-            waiting = session.scalars(
-                select(Campaign.id)
-                .join(Run, Run.id == Campaign.run_id)
-                .where(Run.state == RunState.LAUNCHING, Campaign.lease_until.between(now - LONG_AGO / 2, now))
-            ).all()
+            waiting = _untouched_launches(session, now - SOON)
         due = [*(["gateway.probe"] if stopped else []), *(["campaigns.sweep"] if waiting else [])]
         if rests or due:
             with self.services.db.writing(durable=False) as session:
@@ -111,5 +112,14 @@ class Stage:
             )
 
 
-def _by_state(session: Session, of: type[Batch] | type[Run]) -> Counter[str]:
-    return Counter(dict(session.execute(select(of.state, func.count()).group_by(of.state)).all()))
+def _by_state(session: Session) -> Counter[str]:
+    return Counter(dict(session.execute(select(Batch.state, func.count()).group_by(Batch.state)).all()))
+
+
+def _untouched_launches(session: Session, since: datetime) -> Sequence[int]:
+    """Campaigns that were to be launched at that moment already, and that no worker is at."""
+    return session.scalars(
+        select(Campaign.id)
+        .join(Run, Run.id == Campaign.run_id)
+        .where(Run.state == RunState.LAUNCHING, Campaign.lease_until <= since)
+    ).all()

@@ -31,7 +31,7 @@ def arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arena]:
         settings = settings_module.load(
             {}, instance=tmp_path / "instance", gateway_url=box.url, gateway_user="ana", gateway_password="segredo",
             callback_token=TOKEN, public_url=site, sending_window="always", settle_seconds="1", gateway_timeout="1",
-            batch_size="4", concurrency="3", poll_seconds="2", **options,
+            batch_size="5", concurrency="3", poll_seconds="2", **options,
         )  # fmt: skip
         services = make_services(settings)
         migrate.upgrade(services.db)
