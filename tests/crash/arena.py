@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 from sqlalchemy import func, select
 
@@ -18,6 +17,7 @@ from tests.crash.lives import Fate, Life
 from tests.crash.marketing import Marketing
 from tests.crash.points import AT_RANDOM, IN_THE_CALL, POINTS, WEB_POINTS, Need, Point
 from tests.crash.stage import Stage
+from tests.crash.weather import Weather
 from webapp.contacts.models import Contact, ContactList
 from webapp.core import clock
 from webapp.core.web import Services
@@ -31,30 +31,6 @@ from webapp.sandbox.server import Sandbox
 FIRST = 5511970000000
 PEOPLE = 60  # of each campaign
 LONGEST_LIFE = 12.0  # seconds after which a process is killed wherever it is
-FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("lost", {}),
-    ("cut", {}),
-    ("torn", {}),
-    ("empty", {}),
-    ("partial", {}),
-    ("partial-lost", {}),
-    ("fewer", {}),
-    ("drop", {}),
-    ("html", {"after": True}),
-    ("html", {"after": False}),
-    ("http", {"after": True, "status": 502}),
-    ("http", {"after": False, "status": 500}),
-    ("code", {"code": "110", "after": True}),
-    ("code", {"code": "110", "after": False}),
-    ("code", {"code": "100"}),
-    ("slow", {"seconds": 3.0}),  # beyond the whole call's time
-)
-LOOK_UP_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("html", {}),
-    ("http", {"status": 503}),
-    ("lost", {}),
-    ("cut", {}),
-)
 # A worker's clock that runs two minutes behind the others', or was set back: leases and due times seem far away then.
 SHIFTS = (timedelta(0),) * 9 + (timedelta(minutes=-2),)
 
@@ -91,9 +67,11 @@ class Arena:
     services: Services
     dice: random.Random = field(default_factory=lambda: random.Random(7))
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)  # by kind of process and point
-    answers_lost: int = 0
     opted_out: int = 0
     fronts: list[Front] = field(default_factory=list)
+    weather: Weather = field(init=False)
+    marketing: Marketing = field(init=False)
+    stage: Stage = field(init=False)
 
     def settle_in(self) -> None:
         """A list, credits, and somebody who sends."""
@@ -109,8 +87,9 @@ class Arena:
                         created_at=now, updated_at=now)
                 for n in range(PEOPLE)
             )  # fmt: skip
+        self.weather = Weather(self.box, self.dice)
         self.marketing = Marketing(self.services, made.id)
-        self.stage = Stage(self.box, self.services, self.marketing)
+        self.stage = Stage(self.services, self.weather, self.marketing)
 
     def open_fronts(self, kills: int, workers: int) -> None:
         """Web servers, a good quarter of the dead, one at a time; and so many workers at once."""
@@ -165,16 +144,8 @@ class Arena:
         return chosen
 
     def trouble(self) -> None:
-        """Answers are about to be lost, and now and then somebody opts out."""
-        waiting = Counter(str(fault["path"]) for fault in self.box.faults())
-        if waiting["send-multiple"] < 2 and self.dice.random() < 0.8:
-            kind, how = self.dice.choice(FAULTS)
-            self.box.fault(kind, "send-multiple", times=1, **how)
-            self.answers_lost += 1
-        for call, chance in (("mt_id", 0.3), ("mt_date", 0.2)):
-            if not waiting[call] and self.dice.random() < chance:
-                kind, how = self.dice.choice(LOOK_UP_FAULTS)
-                self.box.fault(kind, call, times=1, **how)
+        """The weather changes, and now and then somebody opts out."""
+        self.weather.turn()
         if self.dice.random() < 0.2 and self.opted_out < PEOPLE // 10:
             self.opted_out += 1
             with self.services.db.writing() as session:
@@ -207,8 +178,7 @@ class Arena:
 
     def come_to_rest(self, seconds: float) -> None:
         """A worker and a web server that nobody kills bring everything to its end."""
-        self.answers_lost -= sum(fault["path"] == "send-multiple" for fault in self.box.faults())
-        self.box.clear_faults()
+        self.weather.clear_up()
         self.close()
         self.stage.everybody_is_dead()
         for front in self.fronts:
@@ -239,8 +209,8 @@ class Arena:
             left = {f"{kind} {state}": n for kind, rows in (("batch", batches), ("run", runs)) for state, n in rows}
             if left:
                 return left
+            moving = self.box.store.next_event() != NEVER
             wrong = toll.statuses_wrong(session, self.box)
-        moving = self.box.store.next_event() != NEVER
         return {"statuses": wrong} if wrong or moving else {}
 
     def close(self) -> None:
@@ -255,7 +225,7 @@ class Arena:
         callbacks = self.box.summary()["callbacks"]
         return (
             f"kills {sum(by_kind.values())} (workers {by_kind['worker']}, web {by_kind['web']}), "
-            f"answers lost {self.answers_lost}, clicks lost {self.marketing.unanswered}, "
+            f"answers lost {self.weather.answers_lost}, clicks lost {self.marketing.unanswered}, "
             f"callbacks lost {callbacks['failed']} of {sum(callbacks.values())}, twice {cost.twice}, "
             f"missed {cost.missed}, statuses wrong {cost.statuses_wrong}; {cost}"
         )

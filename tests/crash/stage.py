@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from tests.crash.marketing import Marketing
 from tests.crash.points import Need
+from tests.crash.weather import Weather
 from webapp.campaigns.models import Campaign
 from webapp.core.db import moment
 from webapp.core.jobs import Tick
@@ -22,7 +23,6 @@ from webapp.core.web import Services
 from webapp.gateway.models import Account
 from webapp.messages.models import Batch, Dispatch, Run
 from webapp.messages.states import BatchState, RunState
-from webapp.sandbox.server import Sandbox
 
 STOCK = 8  # batches to send that there are to be at any time
 LOOK_SECONDS = 0.1  # between two looks at what there is
@@ -36,8 +36,8 @@ LONG_AGO = timedelta(seconds=30)
 class Stage:
     """One installation's work, as much as is needed."""
 
-    box: Sandbox
     services: Services
+    weather: Weather
     marketing: Marketing
     dead: dict[str, float] = field(default_factory=dict)  # `host:pid:` of who was killed, and when
     looked: float = 0.0
@@ -53,8 +53,8 @@ class Stage:
             coming = self.marketing.busy + len(_untouched_launches(session, moment(session)))
         if coming < (2 if Need.LAUNCH in needs else 1) and (Need.LAUNCH in needs or batches["queued"] < STOCK):
             self.marketing.launch()
-        if Need.DOUBT in needs and not batches[BatchState.UNKNOWN] and not self.box.faults():
-            self.box.fault("lost", "send-multiple", times=1)
+        if Need.DOUBT in needs and not batches[BatchState.UNKNOWN] and not self.weather.box.faults():
+            self.weather.lose("lost", {})
         self.release(keep=0 if Need.LOSS in needs else 1)
         self.hurry()
 
