@@ -29,7 +29,7 @@ LOOK_SECONDS = 0.1  # between two looks at what there is
 HURRY_SECONDS = 1.0
 SOON = timedelta(seconds=1)
 COLD = 1.0  # seconds after a sender's death, when its call is surely over, too
-LONG_AGO = timedelta(seconds=30)
+LONG_AGO = timedelta(minutes=3)  # by anybody's clock
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Stage:
             lost = self._lost(session)[keep:]
         if lost:
             with self.services.db.writing(durable=False) as session:
-                over = moment(session) - timedelta(seconds=1)
+                over = moment(session) - LONG_AGO
                 session.execute(
                     update(Batch).where(Batch.id.in_(lost), Batch.state == BatchState.SENDING).values(lease_until=over)
                 )
