@@ -16,7 +16,7 @@ from webapp.campaigns import counting, service
 from webapp.core.web import Services
 from webapp.gateway.codes import CLASSIC
 
-PATIENCE = 60.0  # seconds in which a page must come, however often the web server dies
+PATIENCE = 120.0  # seconds in which a page must come, however often the web server dies
 
 
 class Marketing:
