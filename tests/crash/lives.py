@@ -4,12 +4,14 @@ They are forked from a process that has imported everything, so a thousand of th
 """
 
 import multiprocessing
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -24,6 +26,7 @@ from webapp.core import clock, logs
 from webapp.core.settings import Settings
 from webapp.processes import die_with_parent
 
+LOG = "processes.log"  # below the instance folder: what they all write
 LAUNCH_CHUNK = 20  # people, so that a launch of a few dozen has a middle to be killed in
 _processes = multiprocessing.get_context("forkserver")
 configure_mappers()  # once, before anybody is forked
@@ -54,6 +57,7 @@ def begin(life: Life, settings: Settings, fate: Fate) -> BaseProcess:
 
 def _live(life: Life, settings: Settings, fate: Fate, mother: int) -> None:
     die_with_parent(mother)
+    _write_to(settings.instance / LOG)
     dice = random.Random(fate.seed)
     if fate.point is not None:
         set_point(fate.point, dice)
@@ -62,6 +66,12 @@ def _live(life: Life, settings: Settings, fate: Fate, mother: int) -> None:
     logs.configure()
     with clock.shifted(fate.shift):
         life(settings)
+
+
+def _write_to(path: Path) -> None:
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for output in (1, 2):
+        os.dup2(log, output)
 
 
 def work(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash import toll
+from tests.crash import lives, toll
 from tests.crash.arena import PEOPLE, Arena
 from tests.installation import is_free
 from webapp import make_services, migrate
@@ -68,6 +68,6 @@ def test_killed_at_every_point_nobody_is_written_to_twice_and_nobody_missed(
     cost = toll.take(arena.services.db, arena.box, PEOPLE)
     for (kind, where), n in sorted(arena.kills.items()):
         tell(f"{n:5} {kind} killed {where}")
-    tell(arena.summary(cost))
+    tell(f"{arena.summary(cost)}; the log is {arena.services.settings.instance / lives.LOG}")
     assert (cost.twice, cost.missed, cost.unknown_to_us, cost.statuses_wrong, cost.steps_back) == (0, 0, 0, 0, 0)
     assert cost.accepted + cost.suppressed == cost.people == arena.marketing.campaigns * PEOPLE
