@@ -16,6 +16,7 @@ from tests.installation import is_free
 from webapp import make_services, migrate
 from webapp.core import settings as settings_module
 from webapp.sandbox.server import Sandbox
+from webapp.serve import first_start
 
 SHORT = 24  # kills, about one at every point
 TOKEN = "killed-at-every-point-0123456789"
@@ -37,6 +38,7 @@ def arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arena]:
         )  # fmt: skip
         services = make_services(settings)
         migrate.upgrade(services.db)
+        first_start(services)
         made = Arena(box, services)
         made.settle_in()
         yield made
