@@ -1,6 +1,7 @@
 """What a campaign will cost and whom it will reach, exactly and by the first people."""
 
 from collections import Counter
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +86,17 @@ def test_an_old_count_is_made_again(services: Services) -> None:
         later = clock.now() + forecast.FRESH * 1.1
         assert forecast.progress(session, campaign, clock.now()).state == "done"
         assert forecast.progress(session, campaign, later).state == "none"
+
+
+def test_a_count_of_a_machine_whose_clock_is_a_little_ahead_is_good(services: Services) -> None:
+    with services.db.writing() as session:
+        key = draft(session, [contact_list(session, "Loja", [(ANA, "Ana", {})])]).id
+    with clock.shifted(timedelta(seconds=50)):
+        campaign = counted(services, key)
+    with services.db.reading() as session:
+        assert forecast.progress(session, campaign, clock.now()).state == "done"
+        long_before = clock.now() - timedelta(hours=1)  # the clock was set back since
+        assert forecast.progress(session, campaign, long_before).state == "none"
 
 
 def test_a_count_whose_worker_died_is_taken_up_by_the_sweep(services: Services) -> None:

@@ -1,8 +1,6 @@
-"""Where a worker is killed: at a chosen moment of its work, by itself, with SIGKILL; nothing gets to clean up.
+"""Where a process is killed: at a chosen moment of its work, by itself, with SIGKILL; nothing gets to clean up.
 
-A worker of these tests is the real one (`serve.worker`), forked from a process that has imported everything, so a
-thousand of them start in a thousand blinks. Before it begins, one function of the product is wrapped: the process ends
-when it is reached.
+Before it begins, one function of the product is wrapped: the process ends when that is reached.
 """
 
 import importlib
@@ -12,14 +10,19 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from enum import Enum
 from typing import Any
 
-from webapp import serve
-from webapp.campaigns import launch, leases
-from webapp.core import clock, logs
-from webapp.core.settings import Settings
-from webapp.processes import die_with_parent
+from webapp.campaigns.jobs import LAUNCH
+
+
+class Need(Enum):
+    """What has to be there for a point to be reached: as long as somebody waits for it, the arena sees to it."""
+
+    WORK = "batches that may leave"
+    LAUNCH = "a campaign that is being launched"
+    DOUBT = "a batch of unknown outcome"
+    LOSS = "a batch whose sender died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +32,79 @@ class Point:
     name: str
     target: str
     before: bool
+    need: Need = Need.WORK
+    job: str = ""  # counts only where this is among the arguments
+    finds: bool = False  # counts only where the function found something
+    loses: bool = False  # whoever dies there leaves a batch in hand
+    times: tuple[int, ...] = (1, 1, 2, 3)  # the how manieth time it is the end; one of them is drawn
 
 
 POINTS = (
     Point("before the claim", "webapp.messages.sending:claim", before=True),
-    Point("in the claim, before it is committed", "webapp.messages.sending:claim", before=False),
-    Point("after the claim", "webapp.messages.sending:prepare", before=True),
-    Point("before the call", "webapp.messages.sending:call", before=True),
-    Point("after the answer, before the record", "webapp.messages.sending:call", before=False),
-    Point("in the record, before it is committed", "webapp.messages.record:answered", before=False),
-    Point("before a look-up", "webapp.messages.reconcile:_control", before=True),
-    Point("after a look-up, before its conclusion", "webapp.gateway.client:Gateway.look_up", before=False),
-    Point("in the conclusion, before it is committed", "webapp.messages.reconcile:_conclude", before=False),
-    Point("in a sweep that found a lost sender", "webapp.messages.sweep:leases_that_ran_out", before=False),
-    Point("while the audience is being fixed", "webapp.campaigns.launch:SpoolWriter.publish", before=True),
-    Point("when the audience is fixed", "webapp.campaigns.launch:SpoolWriter.publish", before=False),
-    Point("in a chunk of a launch, before it is committed", "webapp.messages.outbox:write_chunk", before=False),
-    Point("before a launch begins to send", "webapp.campaigns.launch:_finish", before=True),
-    Point("after a launch, before its files are gone", "webapp.campaigns.launch:_finish", before=False),
-)
+    Point("in the claim, before it is committed", "webapp.messages.sending:claim", before=False, finds=True),
+    Point("after the claim", "webapp.messages.sending:prepare", before=True, loses=True),
+    Point("before the call", "webapp.messages.sending:call", before=True, loses=True),
+    Point("after the answer, before the record", "webapp.messages.sending:call", before=False, loses=True),
+    Point("in the record, before it is committed", "webapp.messages.record:answered", before=False, loses=True),
+    Point("before a look-up", "webapp.messages.reconcile:_control", before=True, need=Need.DOUBT),
+    Point(
+        "after a look-up, before its conclusion", "webapp.gateway.client:Gateway.look_up", before=False,
+        need=Need.DOUBT,
+    ),
+    Point(
+        "in the conclusion, before it is committed", "webapp.messages.reconcile:_conclude", before=False,
+        need=Need.DOUBT,
+    ),
+    Point(
+        "in a sweep that found a lost sender", "webapp.messages.sweep:leases_that_ran_out", before=False,
+        need=Need.LOSS, finds=True, times=(1,),
+    ),
+    Point(
+        "while the audience is being fixed", "webapp.campaigns.launch:SpoolWriter.publish", before=True,
+        need=Need.LAUNCH, times=(1,),
+    ),
+    Point(
+        "when the audience is fixed", "webapp.campaigns.launch:SpoolWriter.publish", before=False,
+        need=Need.LAUNCH, times=(1,),
+    ),
+    Point(
+        "in a chunk of a launch, before it is committed", "webapp.messages.outbox:write_chunk", before=False,
+        need=Need.LAUNCH, times=(1, 2),
+    ),
+    Point(
+        "before a launch begins to send", "webapp.campaigns.launch:_finish", before=True,
+        need=Need.LAUNCH, times=(1,),
+    ),
+    Point(
+        "after a launch, before its files are gone", "webapp.campaigns.launch:_finish", before=False,
+        need=Need.LAUNCH, times=(1,),
+    ),
+)  # fmt: skip
+WEB_POINTS = (
+    Point(
+        "in a click, before it is committed", "webapp.campaigns.launch:launch", before=False,
+        need=Need.LAUNCH, times=(1,),
+    ),
+    Point(
+        "after a click's commit, before its job is started", "webapp.core.jobs:Jobs.start", before=True,
+        need=Need.LAUNCH, job=LAUNCH, times=(1,),
+    ),
+    Point(
+        "after a click's job is started, before the answer", "webapp.core.jobs:Jobs.start", before=False,
+        need=Need.LAUNCH, job=LAUNCH, times=(1,),
+    ),
+    Point("before a callback is read", "webapp.messages.hooks:Callbacks._take", before=True, times=(1, 10, 30)),
+    Point(
+        "in a group of callbacks, before it is committed", "webapp.messages.receipts:apply", before=False,
+        times=(1, 3, 10),
+    ),
+    Point(
+        "after the commit of a group of callbacks, before the answers",
+        "webapp.messages.hooks:GroupCommit._commit", before=False, times=(1, 3, 10),
+    ),
+)  # fmt: skip
 AT_RANDOM = Point("at random", "", before=False)
-IN_THE_CALL = Point("during the call", "", before=False)
+IN_THE_CALL = Point("during the call", "webapp.messages.sending:call", before=True, loses=True)
 
 
 def die() -> None:
@@ -57,66 +112,47 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _wrap(target: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    module, _, path = target.partition(":")
-    owner: Any = importlib.import_module(module)
-    *outer, name = path.split(".")
-    for part in outer:
-        owner = getattr(owner, part)
-    setattr(owner, name, around(getattr(owner, name)))
+def die_within(dice: random.Random, seconds: float) -> None:
+    """The end, at some moment of the next seconds."""
+    threading.Timer(dice.uniform(0, seconds), die).start()
 
 
-def _set(point: Point, nth: int) -> None:
-    left = [nth]
+def set_point(point: Point, dice: random.Random) -> None:
+    """From now on this process dies at that point."""
+    if point == IN_THE_CALL:
+        _wrap(point, lambda: die_within(dice, 0.1))
+    elif point != AT_RANDOM:
+        _wrap(point, _countdown(dice.choice(point.times)))
+
+
+def _countdown(times: int) -> Callable[[], None]:
+    left = [times]
     lock = threading.Lock()
 
-    def reached(result: object) -> None:
-        if point.name.startswith("in a sweep") and not result:
-            return  # the sweep found nothing
+    def reached() -> None:
         with lock:
             left[0] -= 1
             if left[0] == 0:
                 die()
 
-    def around(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*args: Any, **options: Any) -> Any:
-            if point.before:
-                reached(None)
-            result = function(*args, **options)
-            if not point.before:
-                reached(result)
-            return result
-
-        return wrapped
-
-    _wrap(point.target, around)
+    return reached
 
 
-def _set_in_call(dice: random.Random) -> None:
-    def around(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*args: Any, **options: Any) -> Any:
-            threading.Timer(dice.uniform(0, 0.1), die).start()
-            return function(*args, **options)
+def _wrap(point: Point, reached: Callable[[], None]) -> None:
+    module, _, path = point.target.partition(":")
+    owner: Any = importlib.import_module(module)
+    *outer, name = path.split(".")
+    for part in outer:
+        owner = getattr(owner, part)
+    function = getattr(owner, name)
 
-        return wrapped
+    def wrapped(*args: Any, **options: Any) -> Any:
+        counts = not point.job or point.job in args
+        if counts and point.before:
+            reached()
+        result = function(*args, **options)
+        if counts and not point.before and (result or not point.finds):
+            reached()
+        return result
 
-    _wrap("webapp.messages.sending:call", around)
-
-
-def run_worker(settings: Settings, parent: int, point: Point | None, seed: int, shift: timedelta) -> None:
-    """The whole life of a worker that is to die at `point`; `shift` is how far this machine's clock is off."""
-    die_with_parent(parent)
-    dice = random.Random(seed)
-    leases.LEASE = timedelta(seconds=5)  # nobody wants to wait a minute for each killed launch
-    launch.LEASE = leases.LEASE
-    if point is None:
-        pass
-    elif point.name == AT_RANDOM.name:
-        threading.Timer(dice.uniform(0, 1.5), die).start()
-    elif point.name == IN_THE_CALL.name:
-        _set_in_call(dice)
-    else:
-        _set(point, dice.choice((1, 1, 2, 3)))
-    logs.configure()
-    with clock.shifted(shift):
-        serve.worker(settings)
+    setattr(owner, name, wrapped)

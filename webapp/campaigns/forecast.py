@@ -22,6 +22,7 @@ from webapp.campaigns.plan import ABROAD
 from webapp.campaigns.rendering import Renderer
 from webapp.contacts.models import ContactList
 from webapp.core import leases, phone
+from webapp.messages.sweep import CLOCKS_APART
 
 FRESH = timedelta(minutes=10)  # an exact count older than this is made again: people opt out, lists grow
 DEAREST = 10
@@ -131,7 +132,7 @@ def progress(session: Session, campaign: Campaign, now: datetime) -> Progress:
     if state != "done":
         return Progress(state, stored["done"], stored["of"])
     at = datetime.fromisoformat(stored["at"])
-    if leases.is_over(at + FRESH, now, FRESH):  # made too long ago, or by a clock that was set back since
+    if leases.is_over(at + FRESH, now, FRESH + CLOCKS_APART):  # too long ago, or by a clock that was set back since
         return Progress("none")
     return Progress(state, stored["of"], stored["of"], Forecast.from_json(stored["result"]), at)
 
