@@ -32,3 +32,18 @@ def test_an_impossible_zone_is_named_in_the_refusal(name: str) -> None:
 def test_naive_and_aware_are_each_others_inverse() -> None:
     moment = clock.now()
     assert clock.naive(clock.aware(moment)) == moment
+
+
+@pytest.mark.parametrize(
+    ("steady", "wall", "said"), [(3, 3, 3), (3, 3600, 3600), (3, -3600, 3)], ids=["awake", "asleep", "set back"]
+)
+def test_a_stopwatch_counts_sleep_and_does_not_run_backwards(
+    monkeypatch: pytest.MonkeyPatch, steady: float, wall: float, said: float
+) -> None:
+    now = {"monotonic": 50.0, "time": 1e9}
+    for name in now:
+        monkeypatch.setattr(clock.time, name, lambda name=name: now[name])
+    watch = clock.Stopwatch()
+    now["monotonic"] += steady
+    now["time"] += wall
+    assert watch.seconds() == said

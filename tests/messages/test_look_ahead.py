@@ -199,6 +199,23 @@ def test_what_waited_too_long_is_given_back_before_its_lease_is_too_short_for_a_
     assert len(box.ledger()) == counts(services, run).accepted == 3
 
 
+def test_a_machine_that_slept_with_a_batch_in_hand_gives_it_back(
+    services: Services, box: Sandbox, launch: Launch, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = launch(3)
+    sender = sending.Sender(services.db, services.settings)
+    claimed = sender.claim()
+    assert claimed is not None
+    with monkeypatch.context() as asleep:  # the steady clock stood still meanwhile
+        awake = time.time
+        asleep.setattr(time, "time", lambda: awake() + 3600)
+        sender.send(gateway, claimed)
+    assert box.ledger() == []
+    assert counts(services, run).queued == 3
+    assert sending.send_next(services.db, services.settings, gateway)
+    assert len(box.ledger()) == counts(services, run).accepted == 3
+
+
 def test_the_first_senders_of_an_installation_do_not_stand_in_each_others_way(
     services: Services, box: Sandbox, launch: Launch, gateway: Gateway
 ) -> None:

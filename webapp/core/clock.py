@@ -1,5 +1,6 @@
 """The time. Everything stored is UTC and naive (SQLite keeps no zone); everything shown has one."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -33,6 +34,20 @@ _shift = timedelta(0)
 def now() -> datetime:
     """This moment as naive UTC, the form in which every column holds time."""
     return datetime.now(UTC).replace(tzinfo=None) + _shift
+
+
+class Stopwatch:
+    """The seconds since it was made, those included in which the machine slept or stood still.
+
+    `time.monotonic` counts no sleep, and the clock on the wall may be set back: the one that says more is believed.
+    """
+
+    def __init__(self) -> None:
+        self._steady, self._wall = time.monotonic(), time.time()
+
+    def seconds(self) -> float:
+        """How long ago it was made, rather too long than too short."""
+        return max(time.monotonic() - self._steady, time.time() - self._wall)
 
 
 @contextmanager

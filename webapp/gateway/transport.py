@@ -8,7 +8,6 @@ import contextlib
 import socket
 import sys
 import threading
-import time
 from typing import Any
 
 import requests
@@ -18,6 +17,8 @@ from requests.exceptions import RequestException
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+
+from webapp.core.clock import Stopwatch
 
 IDLE_LIMIT = 2.0  # seconds; an older connection may be half closed, and a send on it would be of unknown outcome
 _CHUNK = 65_536
@@ -36,7 +37,7 @@ class Call:
     """One call under a deadline of `timeout` seconds; use as a context manager around connect, send and read."""
 
     def __init__(self, timeout: float) -> None:
-        self._deadline = time.monotonic() + timeout
+        self._timeout, self._since = timeout, Stopwatch()
         self._lock = threading.Lock()
         self._line: socket.socket | None = None
         self._timer = threading.Timer(timeout, self._expire)
@@ -61,7 +62,7 @@ class Call:
 
     def left(self) -> float:
         """Seconds until the deadline; raises TimeoutError when it has come."""
-        seconds = self._deadline - time.monotonic()
+        seconds = self._timeout - self._since.seconds()
         if seconds <= 0 or self.expired:
             self.expired = True
             raise TimeoutError("deadline")
@@ -139,7 +140,7 @@ def _connected(host: str, port: int, call: Call) -> socket.socket:
 class _Watched(HTTPConnection):
     """A connection that lives under the deadline of the call at hand and notes when bytes begin to leave."""
 
-    used_at = 0.0
+    used: Stopwatch | None = None
 
     def _new_conn(self) -> socket.socket:
         call = _here.call
@@ -167,12 +168,12 @@ class _Watched(HTTPConnection):
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
         response = super().getresponse()
-        self.used_at = time.monotonic()
+        self.used = Stopwatch()
         return response
 
     @property
     def is_connected(self) -> bool:
-        return super().is_connected and time.monotonic() - self.used_at <= IDLE_LIMIT
+        return super().is_connected and self.used is not None and self.used.seconds() <= IDLE_LIMIT
 
 
 class _WatchedTLS(_Watched, HTTPSConnection):

@@ -1,7 +1,6 @@
 """Which batch leaves next, and for whom: one conditional UPDATE decides, over all workers."""
 
 import random
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
+from webapp.core.clock import Stopwatch
 from webapp.core.db import insert_for, moment
 from webapp.core.settings import Settings
 from webapp.gateway.models import Account
@@ -40,7 +40,7 @@ class Claimed:
     ignores_window: bool
     deliver_at: datetime | None  # the schedule that travels with this attempt
     deliver_zone: str | None
-    since: float  # monotonic seconds: when its lease began
+    since: Stopwatch  # its lease began then
 
 
 # Statements that every batch needs are built once: building them costs as much as all else about them.
@@ -130,7 +130,7 @@ def claim(
     if found is None and in_passing:
         return None
     turn, free_at = found or _first_turn(session)
-    now, since = moment(session), time.monotonic()
+    now, since = moment(session), Stopwatch()
     if session.scalar(_STOPPED) or (free_at is not None and free_at > now):
         return None
     if worker is not None and not liveness.is_alive(session, worker, now):
@@ -177,7 +177,7 @@ def still_goes(session: Session, claimed: Claimed) -> bool:
 
 
 def _take(
-    session: Session, settings: Settings, due: Any, worker: str | None, now: datetime, since: float
+    session: Session, settings: Settings, due: Any, worker: str | None, now: datetime, since: Stopwatch
 ) -> tuple[Claimed, int] | None:
     """Make the batch of a row of `_DUE` this attempt's; how many messages it has with it."""
     if due.pending > batch_size(settings):  # the settings have become smaller since the launch

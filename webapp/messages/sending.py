@@ -1,6 +1,5 @@
 """One batch's way out: claim ¦ read its rows ¦ call ¦ record. No transaction is open across the call."""
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -137,12 +136,12 @@ def send_next(db: Database, settings: Settings, gateway: Gateway, worker: str | 
 
 def _left(claimed: Claimed) -> float:
     """Seconds within which a call must begin, so that the whole of it fits into the lease."""
-    return LEASE_MARGIN - (time.monotonic() - claimed.since)
+    return LEASE_MARGIN - claimed.since.seconds()
 
 
 def tell(claimed: Claimed, rows: int, outcome: Sequence[ItemAnswer] | GatewayError) -> None:
     """A line in the log about a call."""
-    about = {"batch": claimed.batch_id, "run": claimed.run_id, "seconds": round(time.monotonic() - claimed.since, 3)}
+    about = {"batch": claimed.batch_id, "run": claimed.run_id, "seconds": round(claimed.since.seconds(), 3)}
     if isinstance(outcome, GatewayError):
         log.warning(
             "batch without answer", **about, attempt=claimed.attempt, error=type(outcome).__name__, code=outcome.code,
