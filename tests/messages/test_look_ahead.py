@@ -71,6 +71,15 @@ def test_with_a_rate_every_batch_leaves_as_it_is_claimed(services: Services, lau
     assert len(found) == 1
 
 
+def test_with_all_of_the_vendors_connections_look_ups_and_polls_still_find_one(
+    services: Services, launch: Launch
+) -> None:
+    launch(2500)
+    alive(services, "a")
+    alive(services, "b")
+    assert len(claimed_by(services, "a", concurrency=20)) == 18
+
+
 def test_no_more_calls_are_under_way_than_allowed(services: Services, box: Sandbox, launch: Launch) -> None:
     run = launch(2000)
     under_way, most, lock = [0], [0], threading.Lock()

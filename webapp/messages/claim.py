@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from webapp.core.clock import Stopwatch
 from webapp.core.db import insert_for, moment
 from webapp.core.settings import Settings
+from webapp.gateway.client import CONNECTIONS
 from webapp.gateway.models import Account
 from webapp.messages import liveness, outbox
 from webapp.messages.models import Batch, Dispatch, Run, WorkerSeen
@@ -157,10 +158,16 @@ def _has_room(session: Session, settings: Settings, worker: str | None, now: dat
     says. A worker that is alone gets a few batches ahead: how many calls are under way it sees to itself."""
     me = {"me": worker or "", **liveness.around(now)}
     leaving, mine = session.execute(_LEAVING, me).one()
-    if leaving < settings.concurrency:
+    most = lines(settings)
+    if leaving < most:
         return True
     ahead = look_ahead(settings) if worker and mine == leaving else 0
-    return leaving < settings.concurrency + ahead and session.scalar(_OTHERS, me) is None
+    return leaving < most + ahead and session.scalar(_OTHERS, me) is None
+
+
+def lines(settings: Settings) -> int:
+    """How many sends may be under way at once: of the vendor's connections two are left for look-ups and polls."""
+    return min(settings.concurrency, CONNECTIONS - 2)
 
 
 def look_ahead(settings: Settings) -> int:

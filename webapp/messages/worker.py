@@ -50,7 +50,7 @@ class Worker:
         self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
         self.stopping = threading.Event()
         self.connection = Connection(services)
-        calls = services.settings.concurrency
+        calls = claim.lines(services.settings)
         self.sender = sending.Sender(
             services.db, services.settings, self.id, threading.Semaphore(calls), threading.Lock(),
             more=lambda: not self.stopping.is_set(),
