@@ -66,7 +66,9 @@ def compose_and_send(page: Page) -> None:
     page.locator("[name=name]").fill("Promoção de maio")
     page.locator("[name=lists]").first.check()
     page.get_by_role("button", name=re.compile("Continue|Go on")).last.click()
-    page.locator("[name=type][value='2']").check(force=True)
+    interactive = page.locator("[name=type][value='2']")
+    page.locator("label.choice", has=interactive).click()  # as a person does; it waits until the page stands still
+    expect(interactive).to_be_checked()
     page.locator("#text").fill("Oi {{nome}}, venha nos ver em {{cidade}}!")
     expect(page.locator(".phone")).to_contain_text("Oi Ana Souza, venha nos ver em Santos!")
     page.get_by_role("button", name=re.compile("Continue|Go on")).last.click()
