@@ -311,8 +311,8 @@
       if (text && time.textContent !== text) time.textContent = text;
     });
     all("time[data-until]").forEach((time) => {
-      const left = Math.max(0, Math.ceil((Date.parse(time.dateTime) - Date.now()) / 1000));
-      if (time.textContent !== String(left)) time.textContent = String(left);
+      const left = `${Math.max(0, Math.ceil((Date.parse(time.dateTime) - Date.now()) / 1000))}\u00a0s`;
+      if (time.textContent !== left) time.textContent = left;
     });
   }
 
