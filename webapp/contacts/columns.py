@@ -46,10 +46,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """What every column of a file means. `width`: how many columns a row may have."""
+    """What every column of a file means. `width`: how many columns a row may have.
+
+    `remembered`: as a person chose it for an earlier file with this header, not guessed.
+    """
 
     columns: tuple[Column, ...]
     width: int
+    remembered: bool = False
 
     def of_role(self, role: Role) -> Column | None:
         """The column with that role, if there is one."""
@@ -66,16 +70,19 @@ class Mapping:
         for column in self.columns:
             label = labels.get(column.index, column.label).strip()[:120] or column.label
             changed.append(replace(column, role=roles.get(column.index, column.role), label=label))
-        return Mapping(_with_keys(changed), self.width)
+        keyed = _with_keys(changed)
+        return Mapping(keyed, self.width, self.remembered and keyed == self.columns)
 
     def to_json(self) -> dict[str, Any]:
         """The form in which it is stored."""
-        return {"width": self.width, "columns": [asdict(column) for column in self.columns]}
+        columns = [asdict(column) for column in self.columns]
+        return {"width": self.width, "columns": columns, "remembered": self.remembered}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Mapping":
         """Read what `to_json` wrote."""
-        return cls(tuple(Column(**column) for column in stored["columns"]), stored["width"])
+        columns = tuple(Column(**column) for column in stored["columns"])
+        return cls(columns, stored["width"], stored.get("remembered", False))
 
 
 def _with_keys(columns: Sequence[Column]) -> tuple[Column, ...]:

@@ -65,6 +65,7 @@ class Import(Base):
     """One upload on its way into a list, from the stored file to the counts of its result."""
 
     __tablename__ = "contact_import"
+    __table_args__ = (Index("ix_contact_import_header_key_started_at", "header_key", "started_at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     list_id: Mapped[int | None] = mapped_column(ForeignKey("contact_list.id"))
@@ -76,6 +77,7 @@ class Import(Base):
     encoding: Mapped[str | None] = mapped_column(String(20))
     delimiter: Mapped[str | None] = mapped_column(String(4))
     has_header: Mapped[bool] = mapped_column(default=True)
+    header_key: Mapped[str | None] = mapped_column(String(64))  # see `contacts.recall`; None: nothing to remember
     mapping: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     checked: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # what the check before it counted
     total_bytes: Mapped[int] = mapped_column(BigInteger, default=0)

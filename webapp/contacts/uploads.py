@@ -15,7 +15,7 @@ from webapp.contacts import faults, service, sniffing, storing
 from webapp.contacts.columns import Mapping, Role, guess
 from webapp.contacts.models import ContactList, Import, ImportFault
 from webapp.contacts.states import BASES, OPEN
-from webapp.contacts.work import prepare, shape_of
+from webapp.contacts.work import name_columns, prepare, shape_of
 from webapp.core import clock
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
@@ -70,7 +70,7 @@ def register(session: Session, folder: Path, path: Path, filename: str, person_i
             row.path = str(path.rename(path.with_suffix(".sheet")).relative_to(folder))
         else:
             row.state, row.format = "uploaded", "csv"
-            _apply(row, prepare(path))
+            _apply(row, prepare(path, session if person_id is not None else None))
     except UserError:
         path.unlink(missing_ok=True)
         raise
@@ -103,16 +103,16 @@ def _open(session: Session, import_id: int) -> Import:
 
 
 def reshape(session: Session, folder: Path, import_id: int, encoding: str, delimiter: str, has_header: bool) -> Import:
-    """Read the file's beginning again as a person says it is written; columns are guessed anew."""
+    """Read the file's beginning again as a person says it is written; columns are named anew."""
     found = _open(session, import_id)
     if encoding not in sniffing.ENCODINGS or delimiter not in sniffing.DELIMITERS:
         raise faults.refused("encoding")
     path = folder / found.path
     shape = sniffing.sniff_csv(path, encoding=encoding, delimiter=delimiter)
     rows = sniffing.sample(path, shape)
-    mapping = guess(rows, has_header=has_header, width=shape.width)
-    _apply(found, {"encoding": encoding, "delimiter": delimiter, "has_header": has_header})
-    _apply(found, {"mapping": mapping.to_json(), "state": "uploaded", "checked": {}})
+    named = name_columns(session, rows, has_header=has_header, width=shape.width)
+    _apply(found, {"encoding": encoding, "delimiter": delimiter, "has_header": has_header, **named})
+    _apply(found, {"state": "uploaded", "checked": {}})
     return found
 
 
@@ -227,6 +227,12 @@ def faults_of(session: Session, import_id: int, after: int | None = None, size: 
     """Wrong rows of an import in the order of its file, behind a row's id."""
     wanted = select(ImportFault).where(ImportFault.import_id == import_id).order_by(ImportFault.id).limit(size)
     return list(session.scalars(wanted.where(ImportFault.id > after) if after else wanted))
+
+
+def guessed(folder: Path, found: Import) -> Mapping:
+    """The mapping as guessed from the file alone, whatever was chosen last time."""
+    rows = sniffing.sample(folder / found.path, shape_of(found))
+    return guess(rows, has_header=found.has_header, width=found.mapping["width"])
 
 
 def resample(folder: Path, found: Import) -> list[tuple[int, list[str]]]:

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from webapp.contacts import faults, sheets, sniffing, storing
+from webapp.contacts import faults, recall, sheets, sniffing, storing
 from webapp.contacts.columns import Mapping, guess
 from webapp.contacts.digest import Chunk, Digester, filled
 from webapp.contacts.models import Contact, ContactList, Import
@@ -111,20 +111,39 @@ def _advance(session: Session, found: Import, rows_before: int, **values: Any) -
         raise Lost
 
 
-def prepare(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> dict[str, Any]:
-    """The columns of an `Import` row that its file tells: shape and guessed mapping. UserError for no table."""
+def prepare(
+    path: Path, session: Session | None, *, encoding: str | None = None, delimiter: str | None = None
+) -> dict[str, Any]:
+    """The columns of an `Import` row that its file tells: shape and mapping. UserError for no table.
+
+    `session`: where the choice of last time is looked up; None where nobody will look at the columns (a command).
+    """
     shape = sniffing.sniff_csv(path, encoding=encoding, delimiter=delimiter)
     rows = sniffing.sample(path, shape)
     if shape.has_header and len(rows) < 2:
         raise faults.refused("only_header")
-    mapping = guess(rows, has_header=shape.has_header, width=shape.width)
     return {
         "encoding": shape.encoding,
         "delimiter": shape.delimiter,
         "has_header": shape.has_header,
-        "mapping": mapping.to_json(),
+        **name_columns(session, rows, has_header=shape.has_header, width=shape.width),
         "total_bytes": path.stat().st_size,
     }
+
+
+def name_columns(session: Session | None, rows: list[Row], *, has_header: bool, width: int) -> dict[str, Any]:
+    """The mapping from which a person starts, and the key of the header: as last time if there was one, else guessed.
+
+    Without a session, or without a header, nothing is remembered: neither now nor for the next file.
+    """
+    mapping = guess(rows, has_header=has_header, width=width)
+    if session is None or not has_header:
+        return {"mapping": mapping.to_json(), "header_key": None}
+    key = recall.header_key(mapping.columns)
+    last = recall.last_choice(session, key)
+    if last is not None:
+        mapping = recall.start_from(last, mapping, rows[1:])
+    return {"mapping": mapping.to_json(), "header_key": key}
 
 
 def shape_of(found: Import) -> Shape:
@@ -138,7 +157,9 @@ def _read_sheet(db: Database, folder: Path, found: Import) -> None:
     source = folder / found.path
     target = source.with_suffix(".csv")
     sheets.to_csv(source, target)
-    values = prepare(target, encoding=sheets.ENCODING, delimiter=sheets.DELIMITER)
+    with db.reading() as session:
+        asked = session if found.created_by is not None else None
+        values = prepare(target, asked, encoding=sheets.ENCODING, delimiter=sheets.DELIMITER)
     with db.writing() as session:
         path = str(target.relative_to(folder))
         _advance(session, found, 0, state="uploaded", path=path, lease_until=None, **values)

@@ -116,12 +116,15 @@ def _page(import_id: int, form: ConsentForm | None = None, problem: str = "") ->
 
 
 def _columns_page(found: Import, shown: dict[str, object]) -> str:
-    mapping = Mapping.from_json(found.mapping)
-    rows = uploads.resample(settings().instance, found)
+    folder = settings().instance
+    anew = request.args.get("columns") == "guess"
+    mapping = uploads.guessed(folder, found) if anew else Mapping.from_json(found.mapping)
+    rows = uploads.resample(folder, found)
     return render_template(
         "contacts/import_columns.html",
         **shown,
         mapping=mapping,
+        anew=anew,
         rows=[cells for _, cells in rows[:PREVIEW_ROWS]],
         roles=ROLE_WORDS,
         encodings=ENCODINGS,
