@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from tests.campaigns.cast import SMS, VOICE, contact_list
@@ -11,7 +11,11 @@ from webapp.campaigns import audience, people
 from webapp.campaigns.audience import Selection
 from webapp.campaigns.conditions import Condition
 from webapp.contacts.models import Contact, ContactList, ListField
+from webapp.core import clock
 from webapp.core.web import Services
+from webapp.messages import outbox
+from webapp.messages.models import Batch, Message, Run, RunCount
+from webapp.messages.outbox import NewMessage
 from webapp.optouts import service as optouts
 from webapp.optouts.models import OptOut, OptOutEvent
 
@@ -20,6 +24,15 @@ LANDLINE = 551133334444
 
 def opt_out(session: Session, number: int, channel: str = "all") -> None:
     optouts.add(session, number, origin="hand", reason="asked by phone", channel=channel)
+
+
+def written_to(session: Session, numbers: list[int]) -> None:
+    """A campaign that these people got a moment ago."""
+    run = outbox.open_run(
+        session, kind="campaign", name="Antes", type=0, text="Oi", total=len(numbers), not_before=clock.now()
+    )
+    outbox.write_chunk(session, run, [NewMessage(number) for number in numbers], 100)
+    session.execute(update(Message).where(Message.run_id == run.id).values(state="accepted"))
 
 
 def everybody(session: Session, selection: Selection, service=SMS, **how) -> list[audience.Member]:
@@ -120,14 +133,20 @@ def test_the_preview_goes_on_to_the_next_person_across_lists_and_back(services: 
         assert people.search(session, selection, SMS, "bruno") == []
 
 
-TABLES = (Contact, ListField, ContactList, OptOut, OptOutEvent)
+TABLES = (Contact, ListField, ContactList, OptOut, OptOutEvent, Message, Batch, RunCount, Run)
 numbers = st.lists(st.integers(0, 30), max_size=25, unique=True)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lists=st.lists(numbers, min_size=1, max_size=3), excluded=numbers, out=st.sets(st.integers(0, 30), max_size=6))
+@given(
+    lists=st.lists(numbers, min_size=1, max_size=3),
+    excluded=numbers,
+    out=st.sets(st.integers(0, 30), max_size=6),
+    recent=st.sets(st.integers(0, 30), max_size=6),
+    rest_days=st.sampled_from([0, 7]),
+)
 def test_every_row_is_counted_once_and_both_ways_of_counting_agree(
-    services: Services, lists: list[list[int]], excluded: list[int], out: set[int]
+    services: Services, lists: list[list[int]], excluded: list[int], out: set[int], recent: set[int], rest_days: int
 ) -> None:
     def number(place: int) -> int:
         return LANDLINE + place if place % 5 == 0 else ANA + place
@@ -139,14 +158,17 @@ def test_every_row_is_counted_once_and_both_ways_of_counting_agree(
         shut = contact_list(session, "X", [(number(p), "", {}) for p in excluded])
         for place in out:
             opt_out(session, number(place))
+        written_to(session, [number(place) for place in recent])
     with services.db.reading() as session:
-        selection = Selection(ids, (shut,))
+        selection = Selection(ids, (shut,), rest_days=rest_days)
         walked = audience.count(session, selection, SMS)
         asked = audience.count(session, selection, SMS, limit=-1)
         assert walked.rows == sum(map(len, lists)) == walked.total + sum(walked.aside.values())
         assert walked.total == walked.recipients + sum(walked.left_out.values())
         assert walked.total == len({p for rows in lists for p in rows} - set(excluded))
         assert asked == walked
+        reached = {p for rows in lists for p in rows if p % 5} - {*excluded} - out
+        assert walked.left_out["recent"] == len(reached & recent if rest_days else ())
 
 
 asked = st.sets(st.sampled_from(["nome", "name", "cliente", "cidade", "fone", "ddd"]))

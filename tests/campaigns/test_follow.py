@@ -108,7 +108,7 @@ def test_every_refusal_shows_its_words_and_what_to_do(browser: FlaskClient, serv
     assert RESPONSES[code].advice in page
 
 
-@pytest.mark.parametrize("reason", ["optout", "landline", "missing_field", "too_long", "empty"])
+@pytest.mark.parametrize("reason", ["optout", "landline", "recent", "missing_field", "too_long", "empty"])
 def test_every_reason_for_being_left_out_shows_its_words(browser: FlaskClient, services: Services, reason: str) -> None:
     key = sent(services)
     put(services, key, ("suppressed", reason, "", "", 3), ("accepted", "", "1", "Vivo", 7))

@@ -13,9 +13,10 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, Text, case, cast, func, select
+from sqlalchemy import Select, Text, case, cast, false, func, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -23,9 +24,11 @@ from webapp.campaigns import conditions
 from webapp.campaigns.conditions import Condition
 from webapp.campaigns.models import Campaign
 from webapp.contacts.models import Contact, ListField
-from webapp.core import phone
+from webapp.core import clock, phone
 from webapp.core.db import one_of
 from webapp.gateway.codes import ServiceType
+from webapp.messages.models import Message, Run
+from webapp.messages.states import RowState
 from webapp.optouts.models import EVERY_CHANNEL, OptOut
 
 CHUNK = 5000
@@ -40,7 +43,7 @@ class Person(NamedTuple):
     """One person of an audience. `number` is E.164, `values` what placeholders are filled from, by folded name.
 
     The values are those of the first named list that has the person; the name is always also `nome` and `name`. `gone`:
-    must not be written to on the campaign's channel.
+    must not be written to on the campaign's channel. `recent`: got a campaign in the days of rest.
     """
 
     contact_id: int
@@ -50,11 +53,15 @@ class Person(NamedTuple):
     name: str
     values: dict[str, Any]
     gone: bool = False
+    recent: bool = False
 
 
-def person_columns(service: ServiceType, *, bare: bool = False) -> tuple[Any, ...]:
-    """What is read of a contact; `bare`: without name and fields."""
-    columns = (_CONTACT.id, _CONTACT.list_id, _CONTACT.number, _CONTACT.kind, _opted_out(service.channel).label("gone"))
+def person_columns(service: ServiceType, since: datetime | None = None, *, bare: bool = False) -> tuple[Any, ...]:
+    """What is read of a contact; `since`: whom a campaign wrote to after it is marked; `bare`: no name and fields."""
+    columns = (
+        _CONTACT.id, _CONTACT.list_id, _CONTACT.number, _CONTACT.kind, _opted_out(service.channel).label("gone"),
+        (false() if since is None else _written_to(since)).label("recent"),
+    )  # fmt: skip
     # The fields come as the text in which they are stored: it is decoded for those of whom a field is asked.
     return columns if bare else (*columns, _CONTACT.name, cast(_CONTACT.fields, Text).label("fields"))
 
@@ -77,22 +84,22 @@ def person_maker(
     spared = {list_id for list_id in lists if wanted is not None and {*wanted} <= {*named[list_id], *numbered[list_id]}}
 
     def make(row: Any) -> Person:
-        contact_id, list_id, number, kind, gone, name, fields = row
+        contact_id, list_id, number, kind, gone, recent, name, fields = row
         values = {} if name and list_id in spared else json.loads(fields)
         if name:
             for key in named[list_id]:
                 values[key] = name
         for key in numbered[list_id]:
             values[key] = phone.display(number)
-        return Person(contact_id, list_id, number, kind, name, values, gone)
+        return Person(contact_id, list_id, number, kind, name, values, gone, recent)
 
     return make
 
 
 def _nameless(row: Any) -> Person:
     """A person of whom name and fields were not read."""
-    contact_id, list_id, number, kind, gone = row
-    return Person(contact_id, list_id, number, kind, "", {}, gone)
+    contact_id, list_id, number, kind, gone, recent = row
+    return Person(contact_id, list_id, number, kind, "", {}, gone, recent)
 
 
 class Member(NamedTuple):
@@ -113,16 +120,25 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What chooses an audience. List ids in the order that decides whose fields count."""
+    """What chooses an audience. List ids in the order that decides whose fields count.
+
+    `rest_days`: who got a campaign in so many days cannot receive this one; 0 = nobody is left out for that.
+    """
 
     lists: tuple[int, ...]
     excluded: tuple[int, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    rest_days: int = 0
 
     @classmethod
     def of(cls, campaign: Campaign) -> "Selection":
         """The selection that a campaign's row holds."""
-        return cls(tuple(campaign.lists), tuple(campaign.excluded_lists), conditions.read(campaign.filters))
+        filters = conditions.read(campaign.filters)
+        return cls(tuple(campaign.lists), tuple(campaign.excluded_lists), filters, campaign.rest_days)
+
+    def since(self) -> datetime | None:
+        """When the days of rest began that end now (naive UTC); to be asked once for all of an audience."""
+        return clock.now() - timedelta(days=self.rest_days) if self.rest_days else None
 
 
 def walk(
@@ -146,7 +162,7 @@ def walk(
     if wanted is not None:
         wanted = {*wanted, *(condition.field for condition in selection.conditions)}
     bare = wanted is not None and not wanted
-    columns = person_columns(service, bare=bare)
+    columns = person_columns(service, selection.since(), bare=bare)
     make = _nameless if bare else person_maker(session, selection.lists, wanted)
     order = list(enumerate(selection.lists))
     for place, list_id in reversed(order) if backwards else order:
@@ -202,10 +218,16 @@ def sort_out(
         else:
             kept.append(person)
     barred = None if service.landlines else "landline"
-    chunk.members = [
-        Member(person, "optout" if person.gone else "landline" if person.kind == barred else None) for person in kept
-    ]
+    chunk.members = [Member(person, _reason(person, barred)) for person in kept]
     return chunk
+
+
+def _reason(person: Person, barred: str | None) -> str | None:
+    if person.gone:
+        return "optout"
+    if person.kind == barred:
+        return "landline"
+    return "recent" if person.recent else None
 
 
 def _with_area(person: Person) -> dict[str, Any]:
@@ -296,7 +318,7 @@ def _in_proportion(seen: Count, rows: int) -> Count:
 
 
 def _by_database(session: Session, selection: Selection, service: ServiceType) -> Count:
-    found = Count()
+    found, since = Count(), selection.since()
     for place, list_id in enumerate(selection.lists):
         earlier = selection.lists[:place]
         kinds = case(
@@ -307,6 +329,7 @@ def _by_database(session: Session, selection: Selection, service: ServiceType) -
                     (_in_lists(selection.excluded), "excluded"),
                     (_opted_out(service.channel), "optout"),
                     (None if service.landlines else Contact.kind == "landline", "landline"),
+                    (None if since is None else _written_to(since), "recent"),
                 )
                 if test is not None
             ),
@@ -336,4 +359,16 @@ def _opted_out(channel: str) -> ColumnElement[bool]:
     gone = OptOut.__table__.c
     return (
         select(gone.number).where(gone.number == _CONTACT.number, gone.channel.in_([EVERY_CHANNEL, channel])).exists()
+    )
+
+
+def _written_to(since: datetime) -> ColumnElement[bool]:
+    # One look at each contact's own messages. The run is asked about last: joined, it would be where SQLite begins,
+    # and each contact would cost a look for every campaign there ever was.
+    sent, run = Message.__table__.c, Run.__table__.c
+    of_a_campaign = select(run.id).where(run.id == sent.run_id, run.kind == "campaign").exists()
+    return (
+        select(sent.id)
+        .where(sent.number == _CONTACT.number, sent.state == RowState.ACCEPTED, sent.at > since, of_a_campaign)
+        .exists()
     )

@@ -70,7 +70,10 @@ def create() -> Answer:
 def audience_step(campaign_id: int) -> Answer:
     """The first step of a draft."""
     campaign = _draft(campaign_id)
-    form = AudienceForm(name=campaign.name, lists=campaign.lists, excluded=campaign.excluded_lists)
+    form = AudienceForm(
+        name=campaign.name, lists=campaign.lists, excluded=campaign.excluded_lists,
+        rest_days=str(campaign.rest_days or ""),
+    )  # fmt: skip
     return _sent(campaign) or _audience_page(campaign, form, Selection.of(campaign).conditions)
 
 
@@ -95,7 +98,7 @@ def _save_audience(campaign_id: int | None) -> Answer:
                 _hold_to_what_was_allowed(session, campaign)
                 service.save_audience(
                     session, campaign, service_type(campaign), name=form.name.data, lists=form.lists.data or [],
-                    excluded=form.excluded.data or [], filters=conditions,
+                    excluded=form.excluded.data or [], filters=conditions, rest_days=form.rest(),
                 )  # fmt: skip
             return _next("campaigns.message", campaign.id)
     except UserError as error:
@@ -130,7 +133,8 @@ def _audience_page(campaign: Campaign | None, form: AudienceForm, conditions: An
         operators=OPERATORS,
         blanks=blanks,
         fields=[*known, people.KnownField(AREA_FIELD, gettext("Area code (DDD)"))],
-        found=_counted(session, chosen, form.excluded.data or [], conditions, campaign),
+        found=_counted(session, chosen, form, conditions, campaign),
+        rest_days=_rest(form),
     )
 
 
@@ -141,18 +145,25 @@ def audience_count() -> str:
     form = AudienceForm()
     kind = request.args.get("campaign", type=int)
     campaign = _draft(kind) if kind else None
-    found = _counted(
-        read_session(), form.lists.data or [], form.excluded.data or [], AudienceForm.conditions(), campaign
-    )
-    return render_template("campaigns/_audience_count.html", found=found, campaign=campaign)
+    found = _counted(read_session(), form.lists.data or [], form, AudienceForm.conditions(), campaign)
+    return render_template("campaigns/_audience_count.html", found=found, campaign=campaign, rest_days=_rest(form))
 
 
 def _counted(
-    session: Session, lists: list[int], excluded: list[int], conditions: Any, campaign: Campaign | None
+    session: Session, lists: list[int], form: AudienceForm, conditions: Any, campaign: Campaign | None
 ) -> audience.Count:
     chosen = tuple(dict.fromkeys(lists))
-    selection = Selection(chosen, tuple(key for key in excluded if key not in chosen), tuple(conditions))
+    excluded = tuple(key for key in form.excluded.data or [] if key not in chosen)
+    selection = Selection(chosen, excluded, tuple(conditions), _rest(form))
     return audience.count(session, selection, service_type(campaign))
+
+
+def _rest(form: AudienceForm) -> int:
+    """The days of rest to count with while they are typed; what makes no sense is refused when it is saved."""
+    try:
+        return form.rest()
+    except UserError:
+        return 0
 
 
 def _hold_to_what_was_allowed(session: Session, campaign: Campaign) -> None:

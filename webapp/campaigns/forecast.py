@@ -118,7 +118,7 @@ def key_of(session: Session, campaign: Campaign) -> str:
     )
     content = [
         campaign.lists, campaign.excluded_lists, campaign.filters, campaign.type, campaign.text, campaign.accents,
-        campaign.missing, campaign.media_id, campaign.media_url, [list(row) for row in sizes],
+        campaign.missing, campaign.media_id, campaign.media_url, [list(row) for row in sizes], campaign.rest_days,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
 

@@ -25,7 +25,7 @@ from webapp.campaigns import conditions
 from webapp.campaigns.conditions import Condition
 from webapp.campaigns.models import Campaign
 from webapp.campaigns.schedule import Moment, read
-from webapp.campaigns.service import MOST_NAME, ScheduleInput
+from webapp.campaigns.service import MOST_NAME, ScheduleInput, rest_of
 from webapp.core import clock
 from webapp.core.errors import UserError
 from webapp.core.text import fold, tidy
@@ -53,6 +53,7 @@ class AudienceForm(FlaskForm):  # type: ignore[misc]
     lists = SelectMultipleField(lazy_gettext("Lists"), coerce=int, validate_choice=False)
     excluded = SelectMultipleField(lazy_gettext("Except people in"), coerce=int, validate_choice=False)
     filters = StringField(lazy_gettext("Conditions"))  # holds only what is wrong with them
+    rest_days = StringField(lazy_gettext("Leave out who got a campaign in the last days"), [Optional()])
 
     @staticmethod
     def conditions() -> list[Condition]:
@@ -65,6 +66,10 @@ class AudienceForm(FlaskForm):  # type: ignore[misc]
             for name, op, value in rows
             if name.strip()
         ]
+
+    def rest(self) -> int:
+        """The days of rest as typed; UserError where they make no sense."""
+        return rest_of(self.rest_days.data or "")
 
 
 def moved_up(lists: Sequence[int], list_id: int | None) -> list[int]:

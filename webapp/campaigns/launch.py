@@ -122,7 +122,8 @@ def check(session: Session, settings: Settings, campaign: Campaign) -> forecast.
         raise UserError("Nobody would receive this message. See below why, and choose another audience.")
     if not is_anybody_left(session, Selection.of(campaign), renderer_of(settings, campaign)):
         raise UserError(
-            "Since it was counted, everybody has opted out or left the lists: nobody would receive this message."
+            "Since it was counted, everybody has opted out, left the lists or got another campaign: "
+            "nobody would receive this message."
         )
     purses.check_credits(purses.purse_of(session, dialect, service), counted.credits)
     return counted

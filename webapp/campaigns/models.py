@@ -44,6 +44,7 @@ class Campaign(Base):
     lists: Mapped[list[int]] = mapped_column(JSON, default=list)  # in order: the first named gives the fields
     excluded_lists: Mapped[list[int]] = mapped_column(JSON, default=list)
     filters: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    rest_days: Mapped[int] = mapped_column(default=0)  # who got a campaign in so many days is left out; 0 = nobody
     estimate: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # the audience as last counted while composing
     missing: Mapped[str] = mapped_column(String(8), default="leave")  # a field without value: leave out | send empty
     accents: Mapped[str] = mapped_column(String(8), default="keep")  # keep | save: exchange them where that costs less

@@ -88,7 +88,8 @@ def neighbour(
 
 def member(session: Session, selection: Selection, service: ServiceType, contact_id: int) -> Member | None:
     """One contact as a member of the audience; None where they are not in it."""
-    row = session.execute(select(*person_columns(service)).where(Contact.id == contact_id)).one_or_none()
+    query = select(*person_columns(service, selection.since())).where(Contact.id == contact_id)
+    row = session.execute(query).one_or_none()
     if row is None or row.list_id not in selection.lists:
         return None
     earlier = selection.lists[: selection.lists.index(row.list_id)]

@@ -25,6 +25,7 @@ PAGE = 25
 ADVICE = {
     "optout": N_("Nothing to do: their wish counts."),
     "landline": N_("Reach them with a voice message, or ask for a mobile number."),
+    "recent": N_("Nothing to do: after the days of rest they get campaigns again."),
     "missing_field": N_("Fill the field in the list, or write a fallback for it in the message."),
     "too_long": N_("Shorten the text, or what the list has in its fields."),
     "empty": N_("Write something around the fields, so that the text is never empty."),

@@ -22,6 +22,7 @@ from webapp.core.text import CreditRule, Template, segments, tidy
 from webapp.gateway.codes import ServiceType
 
 MOST_NAME = 120
+MOST_REST = 90  # days
 
 
 def create(session: Session, *, name: str, timezone: str, person_id: int | None) -> Campaign:
@@ -77,6 +78,7 @@ def save_audience(
     lists: Sequence[int],
     excluded: Sequence[int],
     filters: Sequence[Condition],
+    rest_days: int = 0,
 ) -> Count:
     """The first step: who. Returns the audience's size as far as it can be told at once."""
     campaign.name = _name(name)
@@ -90,8 +92,20 @@ def save_audience(
     check_conditions(session, chosen, filters)
     campaign.lists, campaign.excluded_lists = chosen, shut_out
     campaign.filters = [list(condition) for condition in filters]
+    campaign.rest_days = rest_days
     _touch(campaign)
     return recount(session, campaign, service)
+
+
+def rest_of(typed: str) -> int:
+    """The days of rest that somebody typed; nothing is 0. UserError for what is no number of days up to `MOST_REST`."""
+    text = typed.strip() or "0"
+    days = int(text) if text.isdecimal() and len(text) < 5 else -1
+    if not 0 <= days <= MOST_REST:
+        raise UserError(
+            "Write a whole number of days, %(most)s at most, or nothing.", field="rest_days", most=MOST_REST
+        )
+    return days
 
 
 def recount(session: Session, campaign: Campaign, service: ServiceType) -> Count:
@@ -243,7 +257,7 @@ def save_schedule(campaign: Campaign, given: ScheduleInput, now: datetime) -> No
 def duplicate(session: Session, campaign: Campaign, *, name: str, person_id: int | None) -> Campaign:
     """A new draft with the same audience and message, and no time: nobody wants last year's date."""
     copy = create(session, name=name[:MOST_NAME], timezone=campaign.timezone, person_id=person_id)
-    for column in ("type", "text", "caption", "media_id", "media_url", "missing", "accents", "canary"):
+    for column in ("type", "text", "caption", "media_id", "media_url", "missing", "accents", "canary", "rest_days"):
         setattr(copy, column, getattr(campaign, column))
     usable = {key for key, row in lists_by_id(session, campaign.lists).items() if row.archived_at is None}
     copy.lists = [list_id for list_id in campaign.lists if list_id in usable]

@@ -47,6 +47,7 @@ OPEN_BATCHES = (BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN, Batch
 REASONS: dict[str, str] = {
     "optout": N_("The person asked not to be written to."),
     "landline": N_("Landlines take voice calls only."),
+    "recent": N_("Another campaign wrote to the person in the last days."),
     "missing_field": N_("A field of the message has no value for this person."),
     "too_long": N_("The text is too long for this person."),
     "empty": N_("The text is empty for this person."),
