@@ -161,11 +161,10 @@ def test_a_copy_keeps_the_days(services: Services, shop: int) -> None:
         assert service.duplicate(session, made, name="Outra", person_id=None).rest_days == 30
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # it reads the plan of SQLite
 def test_each_person_costs_a_look_at_their_own_messages_however_many_campaigns_there_were(
     services: Services, shop: int
 ) -> None:
-    if not services.db.is_sqlite:
-        pytest.skip("SQLite's way of telling its plan")
     with services.db.reading() as session:
         query = select(*audience.person_columns(SMS, clock.now())).where(audience.Contact.list_id == shop)
         asked = query.compile(session.connection(), compile_kwargs={"literal_binds": True})
