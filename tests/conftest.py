@@ -13,11 +13,12 @@ from sqlalchemy import make_url
 
 from tests import make
 from tests.postgres import PostgresMissing, new_database, running_server
-from webapp import create_app, make_services, migrate
+from webapp import migrate
 from webapp.core import settings as settings_module
 from webapp.core.db import Database
 from webapp.core.settings import Settings
 from webapp.core.web import Services
+from webapp.factory import create_app, make_services
 
 IN_CI = bool(os.environ.get("CI"))
 # Dozens of processes are started here: where the environment forbids it, each would compile all that it imports anew.

@@ -16,13 +16,13 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import keys_of, make_services
 from webapp.accounts.models import Person
 from webapp.core import assets, clock, installation
 from webapp.core.db import moment
 from webapp.core.errors import UserError
 from webapp.core.settings import Settings
 from webapp.core.web import Services
+from webapp.factory import keys_of, make_services
 from webapp.gateway import account
 from webapp.gateway.codes import response
 from webapp.gateway.errors import GatewayError

@@ -14,12 +14,13 @@ from granian.log import LogLevels
 from huey.consumer import Consumer
 from sqlalchemy.exc import IntegrityError
 
-from webapp import create_app, keys_of, make_services, migrate
+from webapp import migrate
 from webapp.core import installation, logs
 from webapp.core.errors import UserError
 from webapp.core.jobs import Ticker
 from webapp.core.settings import Settings
 from webapp.core.web import Services
+from webapp.factory import create_app, keys_of, make_services
 from webapp.gateway import account
 from webapp.inbox import intake
 from webapp.messages.hooks import Callbacks

@@ -16,7 +16,7 @@ from webapp.core import clock
 from webapp.core.web import Services
 
 EMAIL = "ana@example.com"
-REAL_HASHER = passwords._hasher
+REAL_HASHER, REAL_NOBODY = passwords._hasher, passwords.NOBODY
 CHEAP_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -24,7 +24,7 @@ CHEAP_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hashes that cost nothing; how dear the real ones are has a test of its own."""
     monkeypatch.setattr(passwords, "_hasher", CHEAP_HASHER)
-    monkeypatch.setattr(passwords, "_NOBODY", CHEAP_HASHER.hash("nobody has this password"))
+    monkeypatch.setattr(passwords, "NOBODY", CHEAP_HASHER.hash("nobody has this password"))
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from tests import make
-from webapp import make_services, migrate
+from webapp import migrate
 from webapp.accounts import audit, service, sessions, tries
 from webapp.accounts.models import Audit, Person
 from webapp.core import settings as settings_module
 from webapp.core.errors import UserError
 from webapp.core.web import Services
+from webapp.factory import make_services
 
 
 def _admins(session: Session, count: int) -> list[Person]:

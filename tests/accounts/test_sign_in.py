@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import make
-from tests.accounts.conftest import EMAIL, REAL_HASHER, TrySignIn, disable, shift
+from tests.accounts.conftest import EMAIL, REAL_HASHER, REAL_NOBODY, TrySignIn, disable, shift
 from webapp.accounts import passwords, tries
 from webapp.accounts.models import Audit, Person
 from webapp.core.security import own_path
@@ -81,6 +81,10 @@ def test_unknown_people_cost_a_hash_too(ana: Person, sign_in: TrySignIn, monkeyp
     sign_in("x" * 10)
     assert len(seen) == 2
     assert all(stored.startswith("$argon2id$") for stored in seen)
+
+
+def test_the_hash_of_nobody_is_as_dear_as_one_made_today():
+    assert not REAL_HASHER.check_needs_rehash(REAL_NOBODY)
 
 
 def test_an_unknown_person_has_to_wait_like_a_known_one(ana: Person, sign_in: TrySignIn):

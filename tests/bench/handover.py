@@ -23,11 +23,11 @@ from sqlalchemy import func, select, text
 
 from tests.bench.ground import DATABASES, Ground, Wrong, apart, ground, peak_memory, told
 from tests.bench.stub import Stub, stub
-from webapp import make_services
 from webapp.core import clock, logs
 from webapp.core.db import Database
 from webapp.core.settings import Settings
 from webapp.core.window import is_holiday
+from webapp.factory import make_services
 from webapp.gateway.codes import CLASSIC
 from webapp.gateway.outgoing import Manner, Recipient, batch_body
 from webapp.messages import outbox, sending

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from webapp import make_services
 from webapp.cli import main
 from webapp.core import settings as settings_module
 from webapp.core.web import Services
+from webapp.factory import make_services
 from webapp.messages import sending
 from webapp.messages.polling import gateway_of
 from webapp.sandbox.server import Sandbox

@@ -15,9 +15,9 @@ import pytest
 
 from tests.cli.conftest import Recado
 from tests.installation import RECADO, answers, free_port, is_free, wait_for
-from webapp import make_services
 from webapp.contacts import uploads
 from webapp.core import settings as settings_module
+from webapp.factory import make_services
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.contacts import steps
-from webapp import make_services, migrate
+from webapp import migrate
 from webapp.contacts import apart, jobs, uploads, work
 from webapp.contacts.commands import run_import_command
 from webapp.contacts.models import Contact, Import, ImportFault
@@ -20,6 +20,7 @@ from webapp.core import clock
 from webapp.core.db import Database
 from webapp.core.settings import Settings
 from webapp.core.web import Services
+from webapp.factory import make_services
 from webapp.optouts import service as optouts
 
 ROWS = 700

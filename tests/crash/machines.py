@@ -11,12 +11,13 @@ from tests.crash.nursery import Child, Nursery
 from tests.crash.witness import Witness
 from tests.installation import PASSWORD, wait_for
 from tests.visitor import Page, Visitor
-from webapp import make_services, migrate
+from webapp import migrate
 from webapp.accounts.commands import create_user
 from webapp.accounts.models import Person
 from webapp.contacts.models import Import
 from webapp.core import settings as settings_module
 from webapp.core.web import Services
+from webapp.factory import make_services
 from webapp.messages import queries
 from webapp.messages.models import Run
 from webapp.serve import first_start

@@ -13,8 +13,9 @@ import pytest
 from tests.crash import lives, toll
 from tests.crash.arena import PEOPLE, Arena
 from tests.installation import is_free
-from webapp import make_services, migrate
+from webapp import migrate
 from webapp.core import settings as settings_module
+from webapp.factory import make_services
 from webapp.sandbox.server import Sandbox
 from webapp.serve import first_start
 

@@ -21,9 +21,9 @@ from werkzeug.serving import make_server
 
 from tests import make
 from tests.e2e import npm
-from webapp import create_app
 from webapp.core.assets import CDN
 from webapp.core.web import Services
+from webapp.factory import create_app
 
 IN_CI = bool(os.environ.get("CI"))
 NAMES = ("chromium", "chromium-browser", "google-chrome")

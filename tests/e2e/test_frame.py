@@ -8,9 +8,9 @@ from flask import Flask, Response, abort, render_template_string, request
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Complaints, Enter
-from webapp import create_app
 from webapp.accounts.guards import public
 from webapp.core.web import Services, toast
+from webapp.factory import create_app
 
 WORKBENCH = """
 {% extends "base.html" %}

@@ -11,11 +11,11 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from tests.conftest import SignIn
-from webapp import create_app, make_services
 from webapp.accounts.permissions import PERMISSIONS, ROLES
 from webapp.core import settings as settings_module
 from webapp.core.db import Base
 from webapp.core.web import Services
+from webapp.factory import create_app, make_services
 
 EVERYBODY = frozenset({"support", "marketing", "admin"})
 MARKETING = frozenset({"marketing", "admin"})

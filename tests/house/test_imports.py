@@ -43,7 +43,7 @@ def modules() -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """`campaigns.launch` of `webapp/campaigns/launch.py`; the factory is `factory`."""
+    """`campaigns.launch` of `webapp/campaigns/launch.py`; the package itself stands for its factory."""
     parts = list(path.relative_to(PACKAGE).with_suffix("").parts)
     if parts[-1] == "__init__":
         parts.pop()
@@ -64,7 +64,7 @@ def imported(path: Path) -> Iterator[tuple[str, ast.Import | ast.ImportFrom]]:
 
 
 def _resolved(dotted: str) -> str:
-    """The module of an imported name: `from webapp import create_app` is the factory."""
+    """The module of an imported name; `from webapp import create_app` means the factory."""
     parts = dotted.split(".")
     while parts:
         path = PACKAGE.joinpath(*parts)

@@ -13,13 +13,13 @@ import click
 import psycopg
 from sqlalchemy.exc import OperationalError
 
-from webapp import make_services
 from webapp.core import logs
 from webapp.core import settings as settings_module
 from webapp.core.errors import UserError
 from webapp.core.i18n import N_, translate
 from webapp.core.settings import SettingError, Settings
 from webapp.core.web import Services
+from webapp.factory import make_services
 from webapp.gateway.errors import GatewayError
 from webapp.processes import PortTaken
 from webapp.serve import require_schema

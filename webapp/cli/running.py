@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from webapp import doctor, make_services, migrate, serve
+from webapp import doctor, migrate, serve
 from webapp.cli.frame import Installation, Refused, pass_installation
 from webapp.core import logs
 from webapp.demo import run
+from webapp.factory import make_services
 from webapp.processes import die_with_parent, free_address, wait_for_release
 from webapp.sandbox import server
 from webapp.serve import at_port

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from webapp import make_services, migrate
+from webapp import migrate
 from webapp.core import assets
 from webapp.core import settings as settings_module
 from webapp.core.secrets import keep
 from webapp.core.settings import ROOT, Settings
 from webapp.core.web import Services
 from webapp.demo import cast, seed
+from webapp.factory import make_services
 from webapp.gateway import account
 from webapp.processes import Family, ended_by_signal, free_address
 from webapp.sandbox.server import Sandbox
