@@ -16,6 +16,7 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from webapp import schema
 from webapp.accounts.models import Person
 from webapp.core import assets, clock, installation
 from webapp.core.db import moment
@@ -28,7 +29,6 @@ from webapp.gateway.codes import response
 from webapp.gateway.errors import GatewayError
 from webapp.gateway.models import Account
 from webapp.messages.models import WorkerSeen
-from webapp.serve import require_schema
 
 OK, WARN, FAIL = "ok", "warn", "FAIL"
 QUIET = timedelta(seconds=60)  # a worker that was not seen for so long is away
@@ -103,7 +103,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 def _database(services: Services) -> Finding:
     kind = "SQLite" if services.db.is_sqlite else "PostgreSQL"
     try:
-        require_schema(services)
+        schema.require(services.db)
         with services.db.reading() as session:
             apart = abs(moment(session) - clock.now())
     except UserError as error:

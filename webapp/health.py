@@ -15,7 +15,7 @@ from webapp.core.db import moment
 from webapp.core.secrets import keep
 from webapp.core.web import services
 from webapp.messages.models import Batch, Message, Receipt, WorkerSeen
-from webapp.migrate import head, revision
+from webapp.schema import head, revision
 
 WORKER_QUIET = timedelta(seconds=60)
 

@@ -14,9 +14,8 @@ from granian.log import LogLevels
 from huey.consumer import Consumer
 from sqlalchemy.exc import IntegrityError
 
-from webapp import migrate
+from webapp import schema
 from webapp.core import installation, logs
-from webapp.core.errors import UserError
 from webapp.core.jobs import Ticker
 from webapp.core.settings import Settings
 from webapp.core.web import Services
@@ -41,19 +40,6 @@ def at_port(settings: Settings, port: int) -> Settings:
     if "public_url" in settings.fixed:
         return settings
     return replace(settings, public_url=f"http://127.0.0.1:{port}")
-
-
-def require_schema(services: Services) -> None:
-    """Refuse a database that this version cannot work on. UserError says which command mends it."""
-    with services.db.engine.connect() as connection:
-        found = migrate.revision(connection)
-    if found == migrate.head():
-        return
-    if found is None:
-        raise UserError("The database has no tables yet. Run `recado db upgrade` first.")
-    if not migrate.is_known(found):
-        raise UserError("The database was made by a newer version of Recado. Update the program.")
-    raise UserError("The database has an older schema. Run `recado db upgrade` first.")
 
 
 def first_start(services: Services) -> None:
@@ -93,7 +79,7 @@ def web(settings: Settings, host: str, port: int) -> None:
     """Answer HTTP until SIGTERM or Ctrl-C. Raises PortTaken, and UserError for an old schema."""
     address = free_address(host, port)
     services = make_services(settings)
-    require_schema(services)
+    schema.require(services.db)
     first_start(services)
     services.db.dispose()  # the child opens its own
     server = Granian(
@@ -124,7 +110,7 @@ class _Consumer(Consumer):  # type: ignore[misc]
 def worker(settings: Settings) -> None:
     """Send, look after unknown outcomes, run jobs and periodic tasks until SIGTERM or Ctrl-C."""
     services = make_services(settings)
-    require_schema(services)
+    schema.require(services.db)
     first_start(services)
     sender = Worker(services)
     ticker = Ticker(services.db, services.jobs.periodic)
@@ -159,7 +145,7 @@ def both(settings: Settings, host: str, port: int) -> None:
     """Web and worker as children, started again if they die. Raises PortTaken, and UserError for an old schema."""
     free_address(host, port)
     services = make_services(settings)
-    require_schema(services)
+    schema.require(services.db)
     first_start(services)
     services.db.dispose()
     environ = {**os.environ, "RECADO_INSTANCE": str(settings.instance)}

@@ -114,7 +114,6 @@ def ours(settings: Settings, path: Path, count: int) -> Taken:
 def plain(path: Path) -> float:
     """Seconds that reading a CSV takes with `phonenumbers` asked about every row."""
     began = time.perf_counter()
-    people: dict[str, Row] = {}
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file, delimiter=";")
         next(reader)
@@ -124,17 +123,17 @@ def plain(path: Path) -> float:
             except phonenumbers.NumberParseException:
                 continue
             if phonenumbers.is_valid_number(found):
-                people[phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)] = ()
+                phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
     return time.perf_counter() - began
 
 
 def measure(on: Ground, count: int, rounds: int, case: Case) -> None:
     """Import and plain reader in turn, some rounds; print what they took."""
     as_csv = on.folder / f"{case.columns}.csv"
-    write_csv(as_csv, _table(count, case.columns))
+    write_csv(as_csv, table(count, case.columns))
     path = as_csv.with_suffix(f".{case.kind}")
     if case.kind == "xlsx":
-        write_xlsx(path, _table(count, case.columns))
+        write_xlsx(path, table(count, case.columns))
     imports: list[Taken] = []
     readings: list[float] = []
     for _ in range(rounds):
@@ -149,7 +148,8 @@ def measure(on: Ground, count: int, rounds: int, case: Case) -> None:
     print(f"  {ratio:.2f} times the plain reader (at least {case.ratio}), {memory:.0f} MB (at most {case.memory})")
 
 
-def _table(count: int, columns: int) -> Iterator[Row]:
+def table(count: int, columns: int) -> Iterator[Row]:
+    """A header and its rows."""
     yield HEADER[:columns]
     yield from (row[:columns] for row in rows(count))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import handover, launch
+from tests.bench import handover, imports, launch
 from tests.bench.ground import Wrong, ground
 from tests.bench.stub import stub
 
@@ -41,3 +41,18 @@ def test_the_loop_that_only_posts_posts_everything_once() -> None:
         handover.check(settings, gateway, FEW, marked=False, counted=False)
         with pytest.raises(Wrong):
             handover.check(settings, gateway, FEW, marked=True, counted=True)
+
+
+@pytest.mark.parametrize("case", [imports.CASES[0], imports.CASES[2]], ids=["csv", "xlsx"])
+def test_an_import_is_measured_and_does_its_work(case: imports.Case, capsys: pytest.CaptureFixture[str]) -> None:
+    with ground("sqlite") as on:
+        imports.measure(on, FEW, 1, case)
+    assert f"2,000 rows, {case.columns} columns" in capsys.readouterr().out
+
+
+def test_an_import_that_is_not_complete_has_no_figures() -> None:
+    with ground("sqlite") as on, on.installation() as settings:
+        path = on.folder / "list.csv"
+        imports.write_csv(path, imports.table(FEW, 4))
+        with pytest.raises(Wrong):
+            imports.ours(settings, path, FEW + 1)

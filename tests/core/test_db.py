@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 import webapp.serve  # noqa: F401 - knows every part that has a table
-from webapp import migrate
+from webapp import migrate, schema
 from webapp.core import installation  # noqa: F401 - its table is compared, too
 from webapp.core.db import Base, Database
 from webapp.core.jobs import Tick
@@ -85,8 +85,19 @@ def test_the_migrations_make_exactly_the_models(db: Database) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
+def test_the_schema_that_we_need_is_the_last_migration() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(schema.FOLDER))
+    script = ScriptDirectory.from_config(config)
+    assert schema.head() == script.get_current_head()
+    assert schema.known() == sorted(each.revision for each in script.walk_revisions())
+
+
 def test_an_old_schema_is_seen(services: Services) -> None:
-    assert migrate.is_current(services.db)
+    assert schema.is_current(services.db)
     with services.db.writing() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    assert not migrate.is_current(services.db)
+    assert not schema.is_current(services.db)

@@ -143,6 +143,22 @@ def test_the_short_way_agrees_with_the_long_way(number: int) -> None:
     assert phonenumbers.is_possible_number(phonenumbers.parse(f"+{number}"))
 
 
+_PARTS = [st.sampled_from(["", " ", "+", "55", "+55", "0", "(", "00", "٥", "\ud800"])] + [
+    st.sampled_from(each)
+    for each in (["", " ", "-", "."], ["", "("], ["11", "10", "55", "99"], ["", ")"], ["", " ", "-"], ["98765", "08765", "9876"],
+                 ["", "-", " ", "\u00a0"], ["4321", "432", "43210"], ["", " ", "\n"])
+]  # fmt: skip
+
+
+@given(st.tuples(*_PARTS).map("".join))
+def test_asked_once_for_each_shape_the_expression_says_what_it_says_of_each_number(text: str) -> None:
+    found, match = phone.mobile(text), phone.MOBILE(text)
+    assert (found is None) == (match is None)
+    if found is not None and match is not None:
+        assert found[0] == int("55" + "".join(match.groups("")[3:]))
+        assert ("punctuation" in found[1]) == (text.strip() != "".join(match.groups("")))
+
+
 @given(st.text() | st.text(alphabet="0123456789+-() .eE,/'", max_size=24))
 def test_no_text_makes_the_reader_crash_and_what_it_takes_it_takes_again(text: str) -> None:
     found = phone.parse(text)

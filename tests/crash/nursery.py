@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
@@ -96,7 +97,10 @@ def _run(told: dict[str, object], mother: int) -> None:
 
 def serve() -> None:
     """The nursery's own process: one line of JSON for each child, one process id as the answer."""
-    import webapp.cli  # noqa: F401 - loaded once, for all
+    from webapp.cli import PARTS
+
+    for part in PARTS:
+        import_module(f"webapp.cli.{part}")  # once, for all
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     mother = os.getpid()

@@ -27,7 +27,7 @@ from tests.crash.nursery import Nursery
 from tests.crash.witness import Call, Witness
 from tests.installation import PASSWORD, answers, free_port, is_free, wait_for
 from tests.visitor import Visitor
-from webapp import migrate
+from webapp import schema
 from webapp.core import clock
 from webapp.core.db import Database
 from webapp.core.installation import Installation
@@ -206,7 +206,7 @@ def test_machines_that_start_at_the_same_moment_make_one_installation(
     ]
     assert not psutil.wait_procs([each.process for each in starting], 60)[1]
     told = [each.log.read_text() for each in starting]
-    assert told == [f"The database is at revision {migrate.head()}.\n"] * 4
+    assert told == [f"The database is at revision {schema.head()}.\n"] * 4
     db = Database(postgres_empty_url)
     with db.reading() as session:
         assert session.scalar(select(func.count()).select_from(Installation)) == 1

@@ -15,7 +15,9 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "demo",
         "doctor",
         "serve processes",
-        "factory health shell migrate",
+        "factory health shell",
+        "migrate",
+        "schema",
         "dashboard",
         "admin",
         "reports",
@@ -65,7 +67,7 @@ def imported(path: Path) -> Iterator[tuple[str, ast.Import | ast.ImportFrom]]:
 
 def _resolved(dotted: str) -> str:
     """The module of an imported name; `from webapp import create_app` means the factory."""
-    parts = dotted.split(".")
+    parts = dotted.split(".") if dotted else []
     while parts:
         path = PACKAGE.joinpath(*parts)
         if path.with_suffix(".py").is_file() or path.is_dir():

@@ -86,6 +86,3 @@ def fetch(installation: Installation) -> None:
     except assets.AssetsUnavailable as error:
         raise Refused(str(error)) from error
     click.echo(f"Complete in {settings.instance / 'assets'} ({source}).")
-
-
-COMMANDS = (sync, messages, assets_group)

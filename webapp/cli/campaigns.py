@@ -85,6 +85,3 @@ def export(installation: Installation, campaign_id: int, form: str, output: Path
     """Write everyone of a campaign to a file, with what became of each."""
     people = write_file(installation.services, campaign_id, form, output)
     click.echo(f"{people} rows in {output}")
-
-
-COMMANDS = (campaign,)

@@ -57,10 +57,6 @@ def import_file(
     as_json: bool,
 ) -> None:
     """Import FILE (CSV, XLSX …) into a list, to its end, in this command itself."""
-    services = installation.services
     day = consent_date.date() if consent_date else None
-    found = run_import_command(services.db, services.settings, file, list_name, basis, source, day)
+    found = run_import_command(installation.db, installation.settings, file, list_name, basis, source, day)
     answer(found, as_json)
-
-
-COMMANDS = (contacts,)

@@ -7,22 +7,25 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 import psycopg
 from sqlalchemy.exc import OperationalError
 
+import webapp
+from webapp import schema
 from webapp.core import logs
 from webapp.core import settings as settings_module
+from webapp.core.db import Database
 from webapp.core.errors import UserError
 from webapp.core.i18n import N_, translate
 from webapp.core.settings import SettingError, Settings
-from webapp.core.web import Services
-from webapp.factory import make_services
 from webapp.gateway.errors import GatewayError
 from webapp.processes import PortTaken
-from webapp.serve import require_schema
+
+if TYPE_CHECKING:
+    from webapp.core.web import Services
 
 # A database that is away, as SQLAlchemy says it and as the job queue's own connection does.
 AWAY = (OperationalError, psycopg.OperationalError, sqlite3.OperationalError)
@@ -48,10 +51,17 @@ class Installation:
         return settings_module.load()
 
     @cached_property
-    def services(self) -> Services:
+    def db(self) -> Database:
+        """Its database. Raises UserError where that has another schema than ours."""
+        opened = Database(self.settings.database_url)
+        schema.require(opened)
+        return opened
+
+    @cached_property
+    def services(self) -> "Services":
         """Its services, over a database of the right schema. Raises UserError for another one."""
-        services = make_services(self.settings)
-        require_schema(services)
+        services = webapp.make_services(self.settings)
+        schema.require(services.db)
         return services
 
     @property
@@ -63,6 +73,8 @@ class Installation:
 
     def close(self) -> None:
         """Close what was opened."""
+        if "db" in self.__dict__:
+            self.db.dispose()
         if "services" in self.__dict__:
             self.services.db.dispose()
 

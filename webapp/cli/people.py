@@ -36,6 +36,3 @@ def reset(installation: Installation, email: str) -> None:
 
 def _link(installation: Installation, token: str) -> str:
     return f"{installation.settings.public_url}/welcome/{token}"
-
-
-COMMANDS = (user,)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from webapp import doctor, migrate, serve
+from webapp import doctor, migrate, schema, serve
 from webapp.cli.frame import Installation, Refused, pass_installation
 from webapp.core import logs
 from webapp.demo import run
@@ -134,7 +134,7 @@ def upgrade(installation: Installation) -> None:
     migrate.upgrade(services.db)
     serve.first_start(services)
     services.db.dispose()
-    click.echo(f"The database is at revision {migrate.head()}.")
+    click.echo(f"The database is at revision {schema.head()}.")
 
 
 @click.command("doctor")
@@ -148,6 +148,3 @@ def examine(installation: Installation) -> None:
     if failed:
         raise Refused("One thing needs mending." if failed == 1 else f"{failed} things need mending.")
     click.echo("Nothing needs mending.")
-
-
-COMMANDS = (demo, serve_both, web, worker, sandbox, db, examine)

@@ -7,6 +7,7 @@ from json.encoder import encode_basestring as _quoted
 from typing import NamedTuple
 
 from webapp.contacts.columns import Mapping
+from webapp.contacts.numbers import Numbers
 from webapp.contacts.reading import TOO_LONG, Row
 from webapp.core import phone
 from webapp.core.text import fold_word
@@ -25,6 +26,9 @@ class Person(NamedTuple):
     name: str
     name_key: str
     fields: str
+
+
+_person = tuple.__new__  # what a named tuple does itself, without taking its parts one by one
 
 
 class Fault(NamedTuple):
@@ -53,7 +57,9 @@ class Chunk:
 
 def search_key(name: str) -> str:
     """A name as it is searched: `José D'Ávila` → `jose d avila`."""
-    return name.lower() if name.isascii() and name.replace(" ", "").isalnum() else fold_word(name)
+    if name.isascii() and "  " not in name and name.replace(" ", "").isalnum():
+        return name.lower()
+    return fold_word(name)[:MAX_NAME]
 
 
 def filled(rows: Iterable[Row]) -> Iterator[Row]:
@@ -74,47 +80,65 @@ class Digester:
         self._name = name.index if name else None
         self._keys = [(column.index, f"{_quoted(column.key)}: ") for column in mapping.fields]
         self._labels = [(column.index, column.label) for column in mapping.fields]
+        self._whole = "{" + ", ".join(key.replace("%", "%%") + "%s" for _, key in self._keys) + "}"
         self._width = mapping.width
-        self._seen: set[int] = set()
+        self._seen = Numbers()
 
     def digest(self, rows: Sequence[Row]) -> Chunk:
         """What these rows of the file come to; rows without any value were left out before (`filled`)."""
         chunk = Chunk(rows=len(rows))
-        for line, cells in rows:
-            self._take(chunk, line, cells)
+        people: list[Person] = []
+        ways: list[tuple[str, ...]] = []  # of the people, as are the rows
+        theirs: list[Row] = []
+        for row in rows:
+            found = self._read(*row)
+            if isinstance(found, Fault):
+                chunk.faults.append(found)
+            else:
+                people.append(found[0])
+                ways.append(found[1])
+                theirs.append(row)
+        for place in reversed(self._seen.add([person.number for person in people])):
+            line, cells = theirs[place]
+            chunk.repeats.append(_fault(line, self._number_label, cells[self._number], "duplicate", cells))
+            del people[place], ways[place]
+        chunk.repeats.reverse()
+        chunk.people = people
+        self._count(chunk, ways)
+        return chunk
+
+    def _count(self, chunk: Chunk, ways: Sequence[tuple[str, ...]]) -> None:
+        chunk.landlines = [person.kind for person in chunk.people].count("landline")
+        chunk.ways.update(ways)
         for repairs, count in chunk.ways.items():
             chunk.repairs.update(dict.fromkeys(repairs, count))
             if not phone.COSMETIC.issuperset(repairs):
                 chunk.repaired += count
-        return chunk
 
-    def _take(self, chunk: Chunk, line: int, cells: list[str]) -> None:
+    def _read(self, line: int, cells: list[str]) -> tuple[Person, tuple[str, ...]] | Fault:
+        """A row by itself: somebody and how their number was repaired, or what is wrong."""
         size = len(cells)
         if (size > self._width or cells[0] == TOO_LONG) and (reason := self._shape_fault(cells)):
-            chunk.faults.append(_fault(line, "", cells[0], reason, cells))
-            return
+            return _fault(line, "", cells[0], reason, cells)
         text = cells[self._number] if self._number < size else ""
-        found = self._parse(text, cells)
-        if len(found) == 2:  # Bad
-            chunk.faults.append(_fault(line, self._number_label, text, found.reason, cells))
-            return
+        kind: str = "mobile"
+        if self._ddd is None and (quick := phone.mobile(text)):
+            number, repairs = quick
+        else:
+            found = self._parse(text, cells)
+            if isinstance(found, phone.Bad):
+                return _fault(line, self._number_label, text, found.reason, cells)
+            number, kind, repairs = found
         fields = self._fields_of(cells, size)
         if len(fields) > MAX_VALUE and (long := self._too_long(cells)):
-            chunk.faults.append(_fault(line, *long, "cell_too_long", cells))
-            return
-        number, kind, repairs = found
-        if number in self._seen:
-            chunk.repeats.append(_fault(line, self._number_label, text, "duplicate", cells))
-            return
-        self._seen.add(number)
-        if kind == "landline":
-            chunk.landlines += 1
-        chunk.ways[repairs] += 1
+            return _fault(line, *long, "cell_too_long", cells)
         name = cells[self._name].strip()[:MAX_NAME] if self._name is not None and self._name < size else ""
-        chunk.people.append(Person(number, kind, name, search_key(name)[:MAX_NAME], fields))
+        return _person(Person, (number, kind, name, search_key(name), fields)), repairs
 
     def _fields_of(self, cells: list[str], size: int) -> str:
         """The filled fields of a row as JSON, put together by hand: an encoder takes longer than all the rest."""
+        if size >= self._width and all(values := [cells[index].strip() for index, _ in self._keys]):
+            return self._whole % tuple(map(_quoted, values))
         return (
             "{"
             + ", ".join(

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as StrMapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import orjson
 from sqlalchemy import insert, literal, select, update
 from sqlalchemy.orm import Session
 
@@ -14,9 +15,10 @@ from webapp.contacts.digest import Fault, Person
 from webapp.contacts.models import Contact, ContactList, ImportBefore, ImportFault, ListField
 from webapp.core.db import insert_for, one_of
 
+# What is the same for everybody stands in the statement itself: whole numbers, and a moment of ours.
 _UPSERT = """
 INSERT INTO contact (list_id, number, kind, name, name_key, fields, import_id, created_at, updated_at)
-VALUES ({values})
+{people}
 ON CONFLICT (list_id, number) DO UPDATE SET
   kind = excluded.kind,
   name = CASE WHEN excluded.name = '' THEN contact.name ELSE excluded.name END,
@@ -24,13 +26,16 @@ ON CONFLICT (list_id, number) DO UPDATE SET
   fields = {merged},
   updated_at = excluded.updated_at
 """
-_UPSERT_SQLITE = _UPSERT.format(
-    values="?, ?, ?, ?, ?, ?, ?, ?, ?", merged="json_patch(contact.fields, excluded.fields)"
-)
-_UPSERT_POSTGRES = _UPSERT.format(
-    values="%s, %s, %s, %s, %s, %s::json, %s, %s, %s",
-    merged="(contact.fields::jsonb || excluded.fields::jsonb)::json",
-)
+_PEOPLE_SQLITE = "VALUES ({list_id:d}, ?, ?, ?, ?, ?, {import_id}, '{moment}', '{moment}')"
+_MERGED_SQLITE = "json_patch(contact.fields, excluded.fields)"
+# Five JSON texts, a column each: arrays of thousands of words would be written by Python, one by one.
+_PEOPLE_POSTGRES = """
+SELECT {list_id:d}, number::bigint, kind, name, name_key, fields::json, {import_id}, '{moment}', '{moment}'
+FROM ROWS FROM (json_array_elements_text(%s), json_array_elements_text(%s), json_array_elements_text(%s),
+  json_array_elements_text(%s), json_array_elements_text(%s)) WITH ORDINALITY
+  AS person (number, kind, name, name_key, fields, place) ORDER BY place
+"""
+_MERGED_POSTGRES = "(contact.fields::jsonb || excluded.fields::jsonb)::json"
 
 
 class Stored(NamedTuple):
@@ -70,15 +75,26 @@ def upsert(
     if not people:
         return Stored(0, set())
     known = set() if all_new else _keep_before(session, list_id, [person.number for person in people], import_id)
-    sqlite_moment = now.isoformat(sep=" ", timespec="microseconds")
-    moment: Any = now if _dialect(session) == "postgresql" else sqlite_moment
-    statement = _UPSERT_POSTGRES if _dialect(session) == "postgresql" else _UPSERT_SQLITE
-    session.connection().exec_driver_sql(
-        statement, [(list_id, *person, import_id, moment, moment) for person in people]
-    )
+    _write(session, list_id, people, now, import_id)
     created = len(people) - len(known)
     grow(session, list_id, created)
     return Stored(created, known)
+
+
+def _write(session: Session, list_id: int, people: Sequence[Person], now: datetime, import_id: int | None) -> None:
+    same = {
+        "list_id": list_id,
+        "import_id": "NULL" if import_id is None else int(import_id),
+        "moment": now.isoformat(sep=" ", timespec="microseconds"),
+    }
+    connection = session.connection()
+    if _dialect(session) == "postgresql":
+        columns = tuple(orjson.dumps(column).decode() for column in zip(*people, strict=True))
+        written = _UPSERT.format(people=_PEOPLE_POSTGRES.format(**same), merged=_MERGED_POSTGRES)
+        connection.exec_driver_sql(written, columns)
+    else:
+        written = _UPSERT.format(people=_PEOPLE_SQLITE.format(**same), merged=_MERGED_SQLITE)
+        connection.exec_driver_sql(written, list(people))
 
 
 def grow(session: Session, list_id: int, by: int) -> None:

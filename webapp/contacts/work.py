@@ -32,7 +32,7 @@ from webapp.optouts import queries as optouts
 
 log = structlog.get_logger(__name__)
 
-CHUNK = 10_000  # rows a transaction: the fewer, the more often SQLite writes the same pages
+CHUNK = 20_000  # rows a transaction: the fewer, the more often SQLite writes the same pages
 LEASE = timedelta(seconds=60)
 SHOWN_FAULTS = 50  # of a check, to be looked at before the import
 

@@ -90,30 +90,53 @@ def reason_text(reason: str) -> str:
 
 def parse(text: str, default_country: str = "BR") -> Parsed | Bad:
     """What a cell of a list, a form or a command means as a phone number."""
-    if default_country == "BR":
-        match = MOBILE(text)
-        if match:
-            return _from_match(text, match)
+    if default_country == "BR" and (found := mobile(text)):
+        return Parsed(found[0], "mobile", found[1])
     return _parse_slowly(text, default_country)
 
 
-def _from_match(text: str, match: re.Match[str]) -> Parsed:
+def mobile(text: str) -> tuple[int, tuple[str, ...]] | None:
+    """A Brazilian mobile that is written as `MOBILE` wants it, and its repairs, as nearly every cell of a list is.
+
+    Numbers of one shape (`(00) 00000-0000`) differ in their digits only: the expression is asked once for each shape.
+    """
+    written = text.encode("utf-8", "replace")
+    shape = written.translate(_SHAPE)
+    known = _SHAPES.get(shape)
+    if known is None:
+        match = MOBILE(text)
+        if match is None:
+            return None
+        known = _read_shape(text, match)
+        if len(_SHAPES) < _MOST_SHAPES:
+            _SHAPES[shape] = known
+    offset, repairs = known
+    national = int(written.translate(None, _SIGNS)) - offset
+    return (BRAZILIAN + national, repairs) if national // 10**8 in _FRONTS else None
+
+
+def _read_shape(text: str, match: re.Match[str]) -> tuple[int, tuple[str, ...]]:
+    """What stands before the national number of eleven digits, as a number, and the repairs."""
     plus, country, zero, ddd, first, last = match.groups("")
-    number = ddd + first + last
     repairs = _REPAIRS_OF_FAST[plus + country + zero]
     # Signs inside the number, not blanks around it: a "+" keeps its 55 together.
-    if len(text) != len(number) + len(plus + country + zero) and text.strip() != plus + country + zero + number:
-        repairs = _WITH_PUNCTUATION[repairs]
-    return Parsed(int("55" + number), "mobile", repairs)
+    if text.strip() != plus + country + zero + ddd + first + last:
+        repairs = (*repairs, "punctuation")
+    return BRAZILIAN if country else 0, repairs
 
 
+BRAZILIAN = 55 * 10**11  # what 55 adds to a national number of eleven digits
 _REPAIRS_OF_FAST: dict[str, tuple[str, ...]] = {
     "+55": (),
     "55": ("plus",),
     "0": ("trunk_zero", "country"),
     "": ("country",),
 }
-_WITH_PUNCTUATION = {repairs: (*repairs, "punctuation") for repairs in _REPAIRS_OF_FAST.values()}
+_FRONTS = frozenset(10 * code + 9 for code in DDDS)  # the first three digits of a mobile with its area code
+_SHAPE = bytes.maketrans(b"123456789", b"0" * 9)
+_SIGNS = bytes(code for code in range(128) if code not in b"0123456789")
+_SHAPES: dict[bytes, tuple[int, tuple[str, ...]]] = {}
+_MOST_SHAPES = 1000  # blanks around a number make shapes of their own
 _SCIENTIFIC = re.compile(r"(\d+)(?:[.,](\d+))?[eE]\+?(\d{1,2})").fullmatch
 _FLOAT = re.compile(r"(\+?\d{8,15})[.,]0{1,3}").fullmatch
 _LABEL = re.compile(r"(?i)^\s*(?:tel|telefone|cel|celular|fone|phone|mobile|whats|whatsapp|wpp|zap)\b[.:\s]*")
@@ -257,7 +280,6 @@ def canonical(number: int) -> int:
     return number
 
 
-BRAZILIAN = 55 * 10**11  # what 55 adds to a national number of eleven digits
 _FIRST_MOBILE, _LAST_MOBILE = 55_11_9_0000_0000, 55_99_9_9999_9999
 
 
