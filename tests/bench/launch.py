@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, insert, select
 
+import webapp.factory  # noqa: F401 - knows every part that has a table
 from tests.bench.ground import DATABASES, Ground, Wrong, apart, ground, peak_memory, told
 from webapp.campaigns import counting, launch, service
 from webapp.campaigns.models import Campaign
