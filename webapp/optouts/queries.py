@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, or_, select, text
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from webapp.accounts.models import Person
 from webapp.core.db import one_of
@@ -55,6 +55,39 @@ def names_of(session: Session, people: Iterable[int]) -> dict[int, str]:
     """Names of the colleagues who made changes, by id."""
     rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(set(people))))
     return {row[0]: row[1] for row in rows}
+
+
+def is_out(number: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """A condition on a column of numbers: who left altogether."""
+    return select(OptOut.number).where(OptOut.number == number, OptOut.channel == EVERY_CHANNEL).exists()
+
+
+def latest_event(session: Session) -> int:
+    """The id of the latest change of anybody's opt-out; 0 where there was none."""
+    return session.scalar(select(func.max(OptOutEvent.id))) or 0
+
+
+def settled_event(session: Session) -> int:
+    """The id of an event before which no other one can turn up any more; 0 where that cannot be told now.
+
+    PostgreSQL gives ids in one order and shows them in another: who got a lower one may still be writing. Then they
+    hold a lock on the table, which nobody does who only reads; it is looked for after the event was seen.
+    """
+    latest = latest_event(session)
+    if session.get_bind().dialect.name != "postgresql":
+        return latest
+    writing = session.scalar(text(
+        "SELECT count(*) FROM pg_locks WHERE relation = 'optout_event'::regclass AND mode = 'RowExclusiveLock' "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ))  # fmt: skip
+    return 0 if writing else latest
+
+
+def changed_since(session: Session, event: int, limit: int) -> list[int] | None:
+    """Numbers whose opt-outs changed after an event, each once; None where there were more events than `limit`."""
+    wanted = select(OptOutEvent.number).where(OptOutEvent.id > event).order_by(OptOutEvent.id).limit(limit + 1)
+    found = list(session.scalars(wanted))
+    return None if len(found) > limit else list(dict.fromkeys(found))
 
 
 def count(session: Session) -> int:
