@@ -188,7 +188,7 @@ def _read(session: Session, list_id: int, block: int, event: int, upto: int | No
         last = contact_id
     out = select(Contact.id).where(*here, optouts.is_out(Contact.number)).order_by(Contact.id)
     for contact_id in session.scalars(out):
-        writer.put(postings.OUT, contact_id - first)
+        writer.add_out(contact_id - first)
         outs += 1
     return Block(writer.rows(), outs, event, last, stale)
 

@@ -23,6 +23,7 @@ from webapp.optouts import queries as optouts
 
 MIN_DIGITS = 4  # of a search that means a number and not a name
 MAX_DIGITS = 15
+WHOLE = 7  # of the shortest number with its country
 KINDS = ("mobile", "landline", "foreign", "out")
 DELTA = 4000  # opt-outs and liftings since a block was made that are looked at one by one
 COUNTABLE = 40_000  # people in no block among whom opt-outs are counted while somebody waits
@@ -69,7 +70,7 @@ def _question(wanted: Filter) -> _Question:
     tokens: list[Token] = []
     digits = "".join(c for c in wanted.words if c in "0123456789")
     if len(digits) >= MIN_DIGITS and not any(c.isalpha() for c in wanted.words):
-        parsed = phone.parse(wanted.words)
+        parsed = phone.parse(wanted.words) if len(digits) >= WHOLE else None  # its first call in a process is slow
         if isinstance(parsed, phone.Parsed):
             conditions.append(Contact.number == parsed.number)
         else:
