@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import handover, launch
+from tests.bench import handover, launch, lists
 from tests.bench.ground import Wrong, ground
 from tests.bench.stub import stub
 
@@ -41,3 +41,11 @@ def test_the_loop_that_only_posts_posts_everything_once() -> None:
         handover.check(settings, gateway, FEW, marked=False, counted=False)
         with pytest.raises(Wrong):
             handover.check(settings, gateway, FEW, marked=True, counted=True)
+
+
+def test_the_pages_of_a_list_are_measured_and_the_job_indexes_everybody(capsys: pytest.CaptureFixture[str]) -> None:
+    with ground("sqlite") as on, on.installation() as settings:
+        lists.run(settings, FEW, 1, outs=20, elsewhere=5)
+    told = capsys.readouterr().out
+    assert "2,000 people, 20 of them opted out, 5 others" in told
+    assert "all of them" in told

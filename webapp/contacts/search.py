@@ -65,11 +65,20 @@ def found(session: Session, list_id: int, wanted: Filter, after: int, size: int)
     return rows
 
 
+def is_number(words: str) -> bool:
+    """Whether what is searched for is a number and not a name."""
+    return len(_digits(words)) >= MIN_DIGITS and not any(c.isalpha() for c in words)
+
+
+def _digits(words: str) -> str:
+    return "".join(c for c in words if c in "0123456789")
+
+
 def _question(wanted: Filter) -> _Question:
     conditions: list[ColumnElement[bool]] = []
     tokens: list[Token] = []
-    digits = "".join(c for c in wanted.words if c in "0123456789")
-    if len(digits) >= MIN_DIGITS and not any(c.isalpha() for c in wanted.words):
+    digits = _digits(wanted.words)
+    if is_number(wanted.words):
         parsed = phone.parse(wanted.words) if len(digits) >= WHOLE else None  # its first call in a process is slow
         if isinstance(parsed, phone.Parsed):
             conditions.append(Contact.number == parsed.number)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select, text
+from sqlalchemy import ColumnElement, func, select, text, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from webapp.accounts.models import Person
@@ -13,6 +13,7 @@ from webapp.core.paging import Page, page_of
 from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
 
 _CHUNK = 5000
+COUNTED = 500_000  # rows that are counted while somebody waits
 
 
 def _among(session: Session, numbers: Iterable[int], channels: list[str]) -> set[int]:
@@ -90,9 +91,9 @@ def changed_since(session: Session, event: int, limit: int) -> list[int] | None:
     return None if len(found) > limit else list(dict.fromkeys(found))
 
 
-def count(session: Session) -> int:
-    """How many opt-outs there are."""
-    return session.scalar(select(func.count()).select_from(OptOut)) or 0
+def count(session: Session, limit: int = COUNTED) -> int:
+    """How many opt-outs there are; `limit` + 1 where there are more than that, which nobody waits for to be counted."""
+    return session.scalar(select(func.count()).select_from(select(OptOut.number).limit(limit + 1).subquery())) or 0
 
 
 def count_since(session: Session, moment: datetime) -> int:
@@ -115,16 +116,11 @@ def page(session: Session, wanted: Filter, after: str | None, size: int = 50) ->
         query = query.where(OptOut.origin == wanted.origin)
     if wanted.digits:
         digits = wanted.digits[-15:]
-        query = query.where(OptOut.number % 10 ** len(digits) == int(digits))
+        # read through in the index of numbers alone: the rows are four times as long
+        ends = select(OptOut.number).where(OptOut.number % 10 ** len(digits) == int(digits))
+        query = query.where(OptOut.number.in_(ends))
     if after and (behind := _position(after)):
-        since, number, channel = behind
-        query = query.where(
-            or_(
-                OptOut.since < since,
-                (OptOut.since == since) & (OptOut.number < number),
-                (OptOut.since == since) & (OptOut.number == number) & (OptOut.channel < channel),
-            )
-        )
+        query = query.where(tuple_(OptOut.since, OptOut.number, OptOut.channel) < behind)
     return page_of(session.scalars(query).all(), size, _cursor)
 
 

@@ -77,6 +77,7 @@ def show_list(list_id: int, form: ListForm) -> str:
         list=found,
         page=page,
         wanted=wanted,
+        by_number=search.is_number(wanted.words),
         next_url=_next_url(list_id, wanted, page.next),
         columns=[field for field in fields if field.kind not in ("name", "phone")][:_SHOWN_FIELDS],
         fields=fields,

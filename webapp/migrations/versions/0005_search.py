@@ -1,4 +1,4 @@
-"""The postings by which big lists are searched; a job fills them from the people who are there."""
+"""The postings by which big lists are searched, which a job fills; opt-outs are indexed in the order of their page."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -49,9 +49,15 @@ def upgrade() -> None:
         "ix_contact_search_stale_list_id_block_change", "contact_search_stale", ["list_id", "block", "change"]
     )
     triggers.make(op.get_bind())
+    op.drop_index("ix_optout_since", table_name="optout")
+    op.create_index("ix_optout_since_number_channel", "optout", ["since", "number", "channel"])
+    op.create_index("ix_optout_origin_since_number_channel", "optout", ["origin", "since", "number", "channel"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_optout_origin_since_number_channel", table_name="optout")
+    op.drop_index("ix_optout_since_number_channel", table_name="optout")
+    op.create_index("ix_optout_since", "optout", ["since"])
     triggers.drop(op.get_bind())
     for table in ("contact_search_stale", "contact_search_posting", "contact_search_block", "contact_search"):
         op.drop_table(table)
