@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import handover, imports, launch
+from tests.bench import handover, imports, launch, lists
 from tests.bench.ground import Wrong, ground
 from tests.bench.stub import stub
 
@@ -56,3 +56,11 @@ def test_an_import_that_is_not_complete_has_no_figures() -> None:
         imports.write_csv(path, imports.table(FEW, 4))
         with pytest.raises(Wrong):
             imports.ours(settings, path, FEW + 1)
+
+
+def test_the_pages_of_a_list_are_measured_and_the_job_indexes_everybody(capsys: pytest.CaptureFixture[str]) -> None:
+    with ground("sqlite") as on, on.installation() as settings:
+        lists.run(settings, FEW, 1, outs=20, elsewhere=5)
+    told = capsys.readouterr().out
+    assert "2,000 people, 20 of them opted out, 5 others" in told
+    assert "all of them" in told

@@ -1,22 +1,36 @@
-"""What contacts do in the background: imports, and erasing the people of deleted lists."""
+"""What contacts do in the background: imports, erasing the people of deleted lists, and the index of the big ones."""
 
-from webapp.contacts import apart, service, uploads, work
+from webapp.contacts import apart, indexing, service, uploads, work
 from webapp.core.web import Services
 
-IMPORT, PURGE = "contacts.import", "contacts.purge"
+IMPORT, PURGE, INDEX = "contacts.import", "contacts.purge", "contacts.index"
 SWEEP_SECONDS, STALE_SECONDS = 15.0, 3600.0
 
 
 def register(services: Services) -> None:
     """Add the jobs, and the sweep that starts again what a dead worker left."""
-    services.jobs.add(IMPORT, lambda import_id: apart.run(services.db, services.settings.instance, int(import_id)))
+    services.jobs.add(IMPORT, lambda import_id: bring_in(services, int(import_id)))
     services.jobs.add(PURGE, lambda: purge(services))
+    services.jobs.add(INDEX, lambda: indexing.run(services.db))
     services.jobs.every("contacts.sweep", SWEEP_SECONDS, lambda: sweep(services))
     services.jobs.every("contacts.stale", STALE_SECONDS, lambda: discard_stale(services))
 
 
+def bring_in(services: Services, import_id: int) -> None:
+    """Do what an import's state asks for; what it brought is then made quick to search."""
+    apart.run(services.db, services.settings.instance, import_id)
+    _index_if_due(services)
+
+
+def _index_if_due(services: Services) -> None:
+    with services.db.reading() as session:
+        due = indexing.lists_due(session)
+    if due:
+        services.jobs.start(INDEX)
+
+
 def sweep(services: Services) -> None:
-    """Ask again for imports that wait and for lists that still hold people after their deletion."""
+    """Ask again for imports that wait, lists that still hold people after their deletion, and lists to be indexed."""
     with services.db.reading() as session:
         waiting = work.waiting(session)
         deleted = service.has_people_to_erase(session)
@@ -24,6 +38,7 @@ def sweep(services: Services) -> None:
         services.jobs.start(IMPORT, import_id)
     if deleted:
         services.jobs.start(PURGE)
+    _index_if_due(services)
 
 
 def purge(services: Services) -> None:

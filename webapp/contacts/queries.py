@@ -4,19 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, func, literal, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from webapp.accounts.models import Person
+from webapp.contacts import search
 from webapp.contacts.models import Contact, ContactList, Import, ImportBefore, ImportFault, ListField
-from webapp.core import phone
+from webapp.contacts.search import Filter
 from webapp.core.paging import Page, page_of
 from webapp.core.text import fold_word
 from webapp.optouts import queries as optouts
-from webapp.optouts.models import EVERY_CHANNEL, OptOut
-
-MIN_DIGITS = 4  # of a search that means a number and not a name
-MAX_DIGITS = 15
 
 
 class ListRow(NamedTuple):
@@ -67,23 +64,6 @@ def fields_of(session: Session, list_id: int) -> list[ListField]:
     return list(session.scalars(wanted))
 
 
-def opted_out_in(session: Session, list_id: int) -> int:
-    """How many people of a list asked not to be written to at all."""
-    member = select(Contact.id).where(Contact.list_id == list_id, Contact.number == OptOut.number).exists()
-    return session.scalar(select(func.count()).where(OptOut.channel == EVERY_CHANNEL, member)) or 0
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Who of a list is shown: words of a name or last digits of a number, and a kind of number or `out`."""
-
-    words: str = ""
-    kind: str = ""
-
-
-KINDS = ("mobile", "landline", "foreign", "out")
-
-
 @dataclass(frozen=True, slots=True)
 class PersonRow:
     """One person of a list and whether they are opted out."""
@@ -94,39 +74,9 @@ class PersonRow:
 
 def people(session: Session, list_id: int, wanted: Filter, after: int | None, size: int = 50) -> Page[PersonRow]:
     """People of a list in the order they came in. `after`: the `next` of the page before."""
-    query = select(Contact).where(Contact.list_id == list_id, *_conditions(wanted)).order_by(Contact.id).limit(size + 1)
-    if after is not None:
-        query = query.where(Contact.id > after)
-    rows = session.scalars(query).all()
+    rows = search.found(session, list_id, wanted, after or 0, size + 1)
     out = optouts.opted_out(session, [row.number for row in rows])
     return page_of([PersonRow(row, row.number in out) for row in rows], size, lambda row: str(row.contact.id))
-
-
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    digits = "".join(c for c in wanted.words if c in "0123456789")
-    letters = any(c.isalpha() for c in wanted.words)
-    if len(digits) >= MIN_DIGITS and not letters:
-        conditions.append(_number_condition(wanted.words, digits))
-    elif words := fold_word(wanted.words).split():
-        for word in words:
-            starts = Contact.name_key.startswith(word, autoescape=True)
-            conditions.append(or_(starts, Contact.name_key.contains(f" {word}", autoescape=True)))
-    if wanted.kind == "out":
-        conditions.append(
-            select(OptOut.number).where(OptOut.number == Contact.number, OptOut.channel == EVERY_CHANNEL).exists()
-        )
-    elif wanted.kind in KINDS:
-        conditions.append(Contact.kind == wanted.kind)
-    return conditions
-
-
-def _number_condition(text: str, digits: str) -> ColumnElement[bool]:
-    found = phone.parse(text)
-    if isinstance(found, phone.Parsed):
-        return Contact.number == found.number
-    tail = digits[-MAX_DIGITS:]
-    return Contact.number % literal(10 ** len(tail), BigInteger) == int(tail)
 
 
 def person(session: Session, list_id: int, contact_id: int) -> Contact | None:

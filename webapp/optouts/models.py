@@ -14,10 +14,15 @@ class OptOut(Base):
     """Somebody who must not be written to now, on one channel or on all."""
 
     __tablename__ = "optout"
+    # In the order of the page. One file may bring millions at the same moment, so the moment alone is no order.
+    __table_args__ = (
+        Index("ix_optout_since_number_channel", "since", "number", "channel"),
+        Index("ix_optout_origin_since_number_channel", "origin", "since", "number", "channel"),
+    )
 
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # E.164 digits
     channel: Mapped[str] = mapped_column(String(12), primary_key=True, default=EVERY_CHANNEL)
-    since: Mapped[datetime] = mapped_column(index=True)
+    since: Mapped[datetime]
     origin: Mapped[str] = mapped_column(String(12))  # reply | hand | import
     reason: Mapped[str] = mapped_column(String(300))  # the word they sent, or what a colleague wrote
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))

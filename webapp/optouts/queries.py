@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, select, text, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from webapp.accounts.models import Person
 from webapp.core.db import one_of
@@ -13,6 +13,7 @@ from webapp.core.paging import Page, page_of
 from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
 
 _CHUNK = 5000
+COUNTED = 500_000  # rows that are counted while somebody waits
 
 
 def _among(session: Session, numbers: Iterable[int], channels: list[str]) -> set[int]:
@@ -57,9 +58,42 @@ def names_of(session: Session, people: Iterable[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def count(session: Session) -> int:
-    """How many opt-outs there are."""
-    return session.scalar(select(func.count()).select_from(OptOut)) or 0
+def is_out(number: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """A condition on a column of numbers: who left altogether."""
+    return select(OptOut.number).where(OptOut.number == number, OptOut.channel == EVERY_CHANNEL).exists()
+
+
+def latest_event(session: Session) -> int:
+    """The id of the latest change of anybody's opt-out; 0 where there was none."""
+    return session.scalar(select(func.max(OptOutEvent.id))) or 0
+
+
+def settled_event(session: Session) -> int:
+    """The id of an event before which no other one can turn up any more; 0 where that cannot be told now.
+
+    PostgreSQL gives ids in one order and shows them in another: who got a lower one may still be writing. Then they
+    hold a lock on the table, which nobody does who only reads; it is looked for after the event was seen.
+    """
+    latest = latest_event(session)
+    if session.get_bind().dialect.name != "postgresql":
+        return latest
+    writing = session.scalar(text(
+        "SELECT count(*) FROM pg_locks WHERE relation = 'optout_event'::regclass AND mode = 'RowExclusiveLock' "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ))  # fmt: skip
+    return 0 if writing else latest
+
+
+def changed_since(session: Session, event: int, limit: int) -> list[int] | None:
+    """Numbers whose opt-outs changed after an event, each once; None where there were more events than `limit`."""
+    wanted = select(OptOutEvent.number).where(OptOutEvent.id > event).order_by(OptOutEvent.id).limit(limit + 1)
+    found = list(session.scalars(wanted))
+    return None if len(found) > limit else list(dict.fromkeys(found))
+
+
+def count(session: Session, limit: int = COUNTED) -> int:
+    """How many opt-outs there are; `limit` + 1 where there are more than that, which nobody waits for to be counted."""
+    return session.scalar(select(func.count()).select_from(select(OptOut.number).limit(limit + 1).subquery())) or 0
 
 
 def count_since(session: Session, moment: datetime) -> int:
@@ -82,16 +116,11 @@ def page(session: Session, wanted: Filter, after: str | None, size: int = 50) ->
         query = query.where(OptOut.origin == wanted.origin)
     if wanted.digits:
         digits = wanted.digits[-15:]
-        query = query.where(OptOut.number % 10 ** len(digits) == int(digits))
+        # read through in the index of numbers alone: the rows are four times as long
+        ends = select(OptOut.number).where(OptOut.number % 10 ** len(digits) == int(digits))
+        query = query.where(OptOut.number.in_(ends))
     if after and (behind := _position(after)):
-        since, number, channel = behind
-        query = query.where(
-            or_(
-                OptOut.since < since,
-                (OptOut.since == since) & (OptOut.number < number),
-                (OptOut.since == since) & (OptOut.number == number) & (OptOut.channel < channel),
-            )
-        )
+        query = query.where(tuple_(OptOut.since, OptOut.number, OptOut.channel) < behind)
     return page_of(session.scalars(query).all(), size, _cursor)
 
 

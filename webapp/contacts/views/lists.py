@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit
 from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
-from webapp.contacts import exporting, queries, samples, service
+from webapp.contacts import exporting, queries, samples, search, service
 from webapp.contacts.forms import ListForm
 from webapp.contacts.jobs import PURGE
 from webapp.contacts.models import ListField
@@ -68,7 +68,7 @@ def show_list(list_id: int, form: ListForm) -> str:
     session = read_session()
     found = service.the_list(session, list_id)
     form.list_name.data = form.list_name.data or found.name
-    wanted = queries.Filter(request.args.get("q", "")[:100], request.args.get("kind", ""))
+    wanted = search.Filter(request.args.get("q", "")[:100], request.args.get("kind", ""))
     after = request.args.get("after", type=int)
     fields = queries.fields_of(session, list_id)
     page = queries.people(session, list_id, wanted, after)
@@ -77,16 +77,17 @@ def show_list(list_id: int, form: ListForm) -> str:
         list=found,
         page=page,
         wanted=wanted,
+        by_number=search.is_number(wanted.words),
         next_url=_next_url(list_id, wanted, page.next),
         columns=[field for field in fields if field.kind not in ("name", "phone")][:_SHOWN_FIELDS],
         fields=fields,
-        opted_out=queries.opted_out_in(session, list_id),
+        opted_out=search.opted_out_in(session, list_id, found.size),
         kinds=_KIND_WORDS,
         form=form,
     )
 
 
-def _next_url(list_id: int, wanted: queries.Filter, after: str | None) -> str | None:
+def _next_url(list_id: int, wanted: search.Filter, after: str | None) -> str | None:
     if after is None:
         return None
     return url_for("contacts.show", list_id=list_id, q=wanted.words or None, kind=wanted.kind or None, after=after)

@@ -57,6 +57,7 @@ def _page(form: OptOutForm, upload: SuppressionForm) -> str:
         page=page,
         wanted=wanted,
         total=queries.count(session),
+        counted=queries.COUNTED,
         next_url=url_for(".optouts", q=digits, origin=wanted.origin, after=page.next) if page.next else None,
         origins=ORIGINS,
         form=form,
