@@ -1,6 +1,6 @@
 """What contacts do in the background: imports, and erasing the people of deleted lists."""
 
-from webapp.contacts import apart, service, uploads, work
+from webapp.contacts import apart, proofs, service, uploads, work
 from webapp.core.web import Services
 
 IMPORT, PURGE = "contacts.import", "contacts.purge"
@@ -35,6 +35,7 @@ def purge(services: Services) -> None:
 
 
 def discard_stale(services: Services) -> None:
-    """Remove files that were uploaded and then forgotten."""
+    """Remove files that were uploaded and then forgotten, and proofs of nothing."""
     with services.db.writing() as session:
         uploads.discard_stale(session, services.settings.instance)
+        proofs.remove_orphans(session, services.settings.instance)
