@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Person
+from webapp.contacts.channels import names_of
 from webapp.contacts.models import ConsentLink, ConsentStatement, Import
 from webapp.contacts.proofs import Proof
 from webapp.contacts.states import BASES, CHANNELS, NOT_STATED, PURPOSES, USUAL_PURPOSE, WITHDRAWN
@@ -21,7 +22,7 @@ from webapp.core.errors import UserError
 from webapp.core.i18n import N_
 from webapp.core.text import tidy
 from webapp.optouts import service as optouts
-from webapp.optouts.models import EVERY_CHANNEL, OptOut
+from webapp.optouts.models import EVERY_CHANNEL
 
 # An import writes these ten thousand at a time: as plain as each driver likes it best.
 _LINK_SQLITE = "INSERT INTO consent (number, statement_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
@@ -141,7 +142,7 @@ def withdraw(
     session.execute(insert(ConsentLink), [{"number": number, "statement_id": statement_id}])
     if purpose != USUAL_PURPOSE:
         return frozenset()
-    closed = frozenset().union(*(CHANNELS[channel].covers for channel in channels))
+    closed = frozenset(name for channel in channels for name in names_of(channel))
     for name in [EVERY_CHANNEL] if set(channels) == set(CHANNELS) else sorted(closed):
         optouts.add(session, number, origin="hand", reason=reason, channel=name, person_id=person_id)
     return closed
@@ -190,7 +191,10 @@ class Standing(NamedTuple):
 
 
 def standings(entries: Sequence[Entry], out: Collection[str]) -> list[Standing]:
-    """What holds for marketing and for each further purpose that was spoken of. `out`: from `channels_out`."""
+    """What holds for marketing, and for each further purpose where something was stated.
+
+    `out`: the channels on which the person is opted out.
+    """
     purposes = {USUAL_PURPOSE, *(entry.statement.purpose for entry in entries)}
     found: list[Standing] = []
     for purpose in (key for key in PURPOSES if key in purposes):
@@ -198,18 +202,14 @@ def standings(entries: Sequence[Entry], out: Collection[str]) -> list[Standing]:
         for channel in CHANNELS:
             now = Standing(purpose, [channel], holding(entries, purpose, channel), channel in out)
             same = [row for row in of_purpose if (row.held, row.opted_out) == (now.held, now.opted_out)]
+            if now.held is None and purpose != USUAL_PURPOSE:
+                continue
             if same:
                 same[0].channels.append(channel)
             else:
                 of_purpose.append(now)
         found += of_purpose
     return found
-
-
-def channels_out(rows: Sequence[OptOut]) -> set[str]:
-    """The channels on which a person is opted out, by their opt-outs."""
-    closed = {row.channel for row in rows}
-    return {key for key, channel in CHANNELS.items() if EVERY_CHANNEL in closed or closed & channel.covers}
 
 
 def the_statement(session: Session, statement_id: int) -> ConsentStatement | None:

@@ -64,9 +64,9 @@ def _require_source(basis: str, field: StringField) -> None:
 class StatementForm(FlaskForm):  # type: ignore[misc]
     """Why somebody may be written to."""
 
-    basis = SelectField(_l("Why may you write to them?"))
+    basis = SelectField(_l("Why we may write"))
     consent_date = DateField(_l("When?"), [Optional()])
-    source = StringField(_l("Where did they agree?"), [Length(max=300)])
+    source = StringField(_l("Source"), [Length(max=300)])
     purpose = SelectField(_l("What for?"), default=USUAL_PURPOSE)
     channels = _channels_field()
     proof = FileField(_l("Proof"))
@@ -100,6 +100,8 @@ class ConsentForm(StatementForm):
     """Into which list, and why these people may be written to."""
 
     list_name = StringField(_l("List"), [_REQUIRED, Length(max=MAX_LIST_NAME)])
+    basis = SelectField(_l("Why may you write to them?"))
+    source = StringField(_l("Where did they agree?"), [Length(max=300)])
 
 
 class WithdrawForm(FlaskForm):  # type: ignore[misc]
@@ -129,9 +131,9 @@ class PersonForm(FlaskForm):  # type: ignore[misc]
 
     number = StringField(_l("Phone number"), [_REQUIRED, Length(max=40)])
     name = StringField(_l("Name"), [Length(max=200)])
-    basis = SelectField(_l("Why may you write to this person?"), default=NOT_STATED)
+    basis = SelectField(_l("Why we may write"), default=NOT_STATED)
     consent_date = DateField(_l("When?"), [Optional()])
-    source = StringField(_l("Where did they agree?"), [Length(max=300)])
+    source = StringField(_l("Source"), [Length(max=300)])
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)

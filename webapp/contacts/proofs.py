@@ -99,7 +99,7 @@ def kept(folder: Path, stream: BinaryIO | None, filename: str) -> Iterator[Proof
 def keep(folder: Path, stream: BinaryIO, filename: str) -> Proof:
     """Store a proof below the instance folder; UserError where its name, its content or its size is refused."""
     name = bare_name(filename)
-    kind = name.rpartition(".")[2].lower()
+    kind = Path(name).suffix[1:].lower()
     content = stream.read(MOST_MB * 1024 * 1024 + 1)
     if len(content) > MOST_MB * 1024 * 1024:
         raise UserError(N_("The proof is larger than %(most)s MB. Make it smaller first."), field="proof", most=MOST_MB)

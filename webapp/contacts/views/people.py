@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit
 from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
-from webapp.contacts import consent, queries, service
+from webapp.contacts import channels, consent, queries, service
 from webapp.contacts.consent import Consent
 from webapp.contacts.forms import PersonForm
 from webapp.contacts.models import Contact
@@ -124,12 +124,12 @@ def _person_page(list_id: int, contact_id: int, *, revealed: bool) -> str:
         lists=queries.lists_of(session, found.number),
         imports=queries.imports_of(session, found),
         entries=entries,
-        standings=consent.standings(entries, consent.channels_out(out)),
+        standings=consent.standings(entries, channels.covered({row.channel for row in out})),
         bases=BASES,
         purposes=PURPOSES,
         channels=CHANNELS,
         withdrawn=WITHDRAWN,
-        optouts=out,
+        optouts=channels.deeds(out),
         history=optouts.history(session, found.number),
         revealed=revealed,
         handled=handle(found.number),
