@@ -511,16 +511,17 @@ def test_who_withdraws_is_opted_out_there_and_what_waits_is_stopped(client: Flas
     with services.db.reading() as session:
         states = dict(session.execute(select(Message.type, Message.state)).all())  # type: ignore[arg-type]
         assert (states[0], states[5]) == ("suppressed", "pending")
-    shown = client.get(
-        page.split("/contacts/opt-outs/")[0].rsplit('"', 1)[1]
-        + "/contacts/opt-outs/"
-        + page.split("/contacts/opt-outs/")[1].split('"')[0]
-    )
+    (link,) = re.findall(r'href="(/contacts/opt-outs/[^"]+)"', page)
+    shown = client.get(link)
     assert shown.text.count("pediu por telefone") == 1  # of three rows, one line
+    assert "(SMS)" in shown.text
     told = {"purpose": "survey", "channels": ["", "voice"], "reason": "pediu por telefone"}
     assert client.post(f"{url}/withdraw", data=told).status_code == 303
     with services.db.reading() as session:
         assert not optout_queries.is_opted_out(session, ANA, "voice")
+    client.post(f"{link}/lift", data={"channel": "sms", "reason": "pediu de volta"})
+    with services.db.reading() as session:
+        assert not optout_queries.of_person(session, ANA)
     client.post(f"{url}/withdraw", data={"purpose": "marketing", "reason": "tudo"})
     with services.db.reading() as session:
         assert optout_queries.is_opted_out(session, ANA)

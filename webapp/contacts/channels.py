@@ -1,10 +1,13 @@
 """The gateway's channels in the words of people: an opt-out of SMS is three rows, and one line on a page."""
 
 from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from webapp.contacts.states import CHANNELS
 from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
+
+AT_ONCE = timedelta(seconds=10)  # rows of one deed are written within it, however busy the machine
 
 
 class Deed(NamedTuple):
@@ -33,9 +36,20 @@ def liftable(rows: Iterable[OptOut]) -> list[str]:
 
 def deeds(rows: Iterable[OptOut | OptOutEvent]) -> list[Deed]:
     """Rows that were written by one deed as one, in their order."""
-    found: dict[tuple[object, ...], list[OptOut | OptOutEvent]] = {}
+    found: list[list[OptOut | OptOutEvent]] = []
     for row in rows:
-        at, change = (row.since, "added") if isinstance(row, OptOut) else (row.at, row.change)
-        found.setdefault((at.replace(microsecond=0), change, row.reason, row.person_id), []).append(row)
-    named = [(group[0], {row.channel for row in group}) for group in found.values()]
+        same = [group for group in found if _told(group[0]) == _told(row) and abs(_at(group[0]) - _at(row)) < AT_ONCE]
+        if same:
+            same[0].append(row)
+        else:
+            found.append([row])
+    named = [(group[0], {row.channel for row in group}) for group in found]
     return [Deed(row, [] if EVERY_CHANNEL in names else covered(names)) for row, names in named]
+
+
+def _told(row: OptOut | OptOutEvent) -> tuple[str, str, int | None]:
+    return "added" if isinstance(row, OptOut) else row.change, row.reason, row.person_id
+
+
+def _at(row: OptOut | OptOutEvent) -> datetime:
+    return row.since if isinstance(row, OptOut) else row.at
