@@ -183,6 +183,12 @@
   }, true);
   document.addEventListener("scroll", () => all("details.menu[open]").forEach(hang), true);
 
+  // A choice that asks for more shows where that is said.
+  document.addEventListener("change", (event) => {
+    const choice = event.target, more = choice.dataset && byId(choice.dataset.unfolds);
+    if (more && choice.value === choice.dataset.unfoldsAt) more.open = true;
+  });
+
   // A region that scrolls would cut its rows' menus off: hang them on the window instead.
   function hang(menu) {
     const list = menu.querySelector(".menu-list");

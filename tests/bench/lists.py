@@ -16,7 +16,6 @@ from sqlalchemy import func, insert, select
 
 from tests import make
 from tests.bench.ground import DATABASES, Wrong, ground
-from webapp import create_app, make_services
 from webapp.contacts import indexing
 from webapp.contacts.digest import search_key
 from webapp.contacts.models import Contact, ContactList, ListField
@@ -26,6 +25,7 @@ from webapp.core.db import Database
 from webapp.core.phone import DDDS
 from webapp.core.settings import Settings
 from webapp.core.web import Services
+from webapp.factory import create_app, make_services
 from webapp.optouts import queries as optouts
 from webapp.optouts.models import OptOut, OptOutEvent
 

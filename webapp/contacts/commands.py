@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from webapp.contacts import faults, service, uploads, work
 from webapp.contacts.columns import Mapping
+from webapp.contacts.consent import Consent
 from webapp.contacts.models import Import, ImportFault
 from webapp.core.csvfile import csv_lines
 from webapp.core.db import Database, moment
@@ -46,8 +47,7 @@ def run_import_command(
             found = _checked(session, import_id)
             uploads.require_number(Mapping.from_json(found.mapping))
             found.state = "ready"
-            consent = uploads.Consent(basis, source, consent_date)
-            uploads.confirm(session, import_id, list_name, consent, None)
+            uploads.confirm(session, import_id, list_name, Consent(basis, source, consent_date), None)
             found.lease_until = moment(session) + work.LEASE
     except UserError:
         _give_up(db, folder, import_id)

@@ -1,6 +1,6 @@
 """What contacts do in the background: imports, erasing the people of deleted lists, and the index of the big ones."""
 
-from webapp.contacts import apart, indexing, service, uploads, work
+from webapp.contacts import apart, indexing, proofs, service, uploads, work
 from webapp.core.web import Services
 
 IMPORT, PURGE, INDEX = "contacts.import", "contacts.purge", "contacts.index"
@@ -50,6 +50,7 @@ def purge(services: Services) -> None:
 
 
 def discard_stale(services: Services) -> None:
-    """Remove files that were uploaded and then forgotten."""
+    """Remove files that were uploaded and then forgotten, and proofs of nothing."""
     with services.db.writing() as session:
         uploads.discard_stale(session, services.settings.instance)
+        proofs.remove_orphans(session, services.settings.instance)

@@ -129,3 +129,37 @@ class ImportBefore(Base):
     name: Mapped[str] = mapped_column(String(200))
     name_key: Mapped[str] = mapped_column(String(200))
     fields: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class ConsentStatement(Base):
+    """Why people may be written to, as somebody stated it once: with an import, or by hand for one person."""
+
+    __tablename__ = "consent_statement"
+    __table_args__ = {"sqlite_autoincrement": True}  # an id is never given again: links may outlive their statement
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    basis: Mapped[str] = mapped_column(String(20))  # a key of `states.BASES`, or `states.WITHDRAWN`
+    purpose: Mapped[str] = mapped_column(String(12))  # a key of `states.PURPOSES`
+    channels: Mapped[str] = mapped_column(String(40))  # keys of `states.CHANNELS` in their order, with commas
+    source: Mapped[str] = mapped_column(String(300))
+    given_on: Mapped[date | None]  # None: nobody said when
+    proof_path: Mapped[str | None] = mapped_column(String(100))  # below the instance folder
+    proof_name: Mapped[str | None] = mapped_column(String(200))
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("contact_import.id"), unique=True)  # None: by hand
+    recorded_at: Mapped[datetime]
+    recorded_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+
+
+class ConsentLink(Base):
+    """Whom a statement is about. It hangs on the number, so it outlives the lists that the person was in.
+
+    Written a million times by an import: one tree and no more. A foreign key would look the statement up for each row,
+    and an index by statement would double the work for what only an undo asks; a link whose statement is gone says
+    nothing.
+    """
+
+    __tablename__ = "consent"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # E.164 digits
+    statement_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

@@ -151,6 +151,7 @@ def _check_lengths(values: Mapping[str, str]) -> None:
 
 def remove_person(session: Session, list_id: int, contact_id: int) -> None:
     """Take one person out of a list; NotFound where they are not in it."""
+    the_list(session, list_id)
     storing.lock_list(session, list_id)
     gone = session.execute(
         delete(Contact).where(Contact.id == contact_id, Contact.list_id == list_id).returning(Contact.id)

@@ -38,3 +38,30 @@ BASES = {
     "credit": N_("Credit protection"),
     "not_stated": N_("Not stated"),
 }
+NOT_STATED = "not_stated"
+WITHDRAWN = "withdrawn"  # what a person has said since; nobody chooses it as a ground
+
+# What a person may be written to for. Consent to one is none to another (LGPD, article 8, §4).
+PURPOSES = {
+    "marketing": N_("Marketing"),
+    "service": N_("Notices about a service"),
+    "billing": N_("Billing and collection"),
+    "survey": N_("Surveys"),
+    "other": N_("Another purpose"),
+}
+USUAL_PURPOSE = "marketing"
+
+
+class Channel(NamedTuple):
+    """A way to reach somebody as people speak of it, and the gateway's channels that it covers."""
+
+    label: str
+    icon: str
+    covers: frozenset[str]
+
+
+CHANNELS = {
+    "sms": Channel(N_("SMS"), "message", frozenset({"sms", "flash", "interactive"})),
+    "whatsapp": Channel(N_("WhatsApp"), "brand-whatsapp", frozenset({"whatsapp"})),
+    "voice": Channel(N_("Voice call"), "phone", frozenset({"voice"})),
+}

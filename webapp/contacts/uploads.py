@@ -2,8 +2,7 @@
 
 import secrets
 import shutil
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,14 +10,16 @@ from typing import Any, BinaryIO
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from webapp.contacts import faults, service, sniffing, storing
+from webapp.contacts import consent, faults, service, sniffing, storing
 from webapp.contacts.columns import Mapping, Role, guess
+from webapp.contacts.consent import Consent
 from webapp.contacts.models import ContactList, Import, ImportFault
-from webapp.contacts.states import BASES, OPEN
+from webapp.contacts.states import OPEN
 from webapp.contacts.work import name_columns, prepare, shape_of
 from webapp.core import clock
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
+from webapp.core.text import bare_name
 
 FOLDER = "uploads"
 STALE = timedelta(days=7)
@@ -50,20 +51,13 @@ def _new_path(folder: Path) -> Path:
     return path
 
 
-def _shown_name(name: str) -> str:
-    bare = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(c for c in bare if c.isprintable())[:200]
-
-
 def register(session: Session, folder: Path, path: Path, filename: str, person_id: int | None, **more: Any) -> Import:
     """The row of a kept file: a text is looked at now, a workbook by a worker (state `reading`).
 
     UserError where the file is no table; its file is removed then.
     """
     now = clock.now()
-    row = Import(
-        filename=_shown_name(filename), path=str(path.relative_to(folder)), created_at=now, created_by=person_id
-    )
+    row = Import(filename=bare_name(filename), path=str(path.relative_to(folder)), created_at=now, created_by=person_id)
     try:
         if path.stat().st_size and sniffing.is_sheet(path):
             row.state, row.format, row.total_bytes = "reading", "sheet", path.stat().st_size
@@ -145,32 +139,17 @@ def back_to_columns(session: Session, import_id: int) -> Import:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """Why these people may be written to: a key of `states.BASES`, where that was given, and when."""
-
-    basis: str = "not_stated"
-    source: str = ""
-    day: date | None = None
-
-
-def confirm(session: Session, import_id: int, list_name: str, consent: Consent, person_id: int | None) -> Import:
+def confirm(session: Session, import_id: int, list_name: str, stated: Consent, person_id: int | None) -> Import:
     """Start the import of a checked file into a list of that name, made where there is none."""
     found = _open(session, import_id)
     if found.state != "ready":
         raise UserError(N_("Check the file first."))
-    _check_consent(consent)
-    _apply(found, {"basis": consent.basis, "source": consent.source.strip()[:300], "consent_date": consent.day})
+    consent.check(stated)
+    consent.state_for_import(session, import_id, stated, person_id)
+    _apply(found, {"basis": stated.basis, "source": stated.source.strip()[:300], "consent_date": stated.day})
     target = service.list_named(session, list_name, person_id)
     begin(session, found, target)
     return found
-
-
-def _check_consent(consent: Consent) -> None:
-    if consent.basis not in BASES:
-        raise UserError(N_("Choose why you may write to these people."), field="basis")
-    if consent.day is not None and consent.day > clock.now().date():
-        raise UserError(N_("The date of the consent is still to come."), field="consent_date")
 
 
 def begin(session: Session, found: Import, target: ContactList) -> None:

@@ -17,12 +17,12 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from webapp.contacts import faults, recall, sheets, sniffing, storing
+from webapp.contacts import consent, faults, proofs, recall, sheets, sniffing, storing
 from webapp.contacts.columns import Mapping, guess
 from webapp.contacts.digest import Chunk, Digester, filled
 from webapp.contacts.models import Contact, ContactList, Import
 from webapp.contacts.reading import Row, Shape, Table
-from webapp.contacts.states import AT_WORK
+from webapp.contacts.states import AT_WORK, NOT_STATED
 from webapp.contacts.undo import undo_chunk
 from webapp.core import clock, leases
 from webapp.core.db import Database, moment
@@ -242,6 +242,8 @@ def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int, 
     out = optouts.opted_out(session, [person.number for person in chunk.people])
     # A list that holds only people of this import cannot hold one more of them: its numbers are taken once each.
     stored = storing.upsert(session, found.list_id, chunk.people, clock.now(), import_id=found.id, all_new=size == mine)
+    if found.basis != NOT_STATED:
+        consent.attach(session, found.id, [person.number for person in chunk.people])
     storing.add_faults(session, found.id, sorted([*chunk.faults, *chunk.repeats]))
     repairs = Counter(session.scalars(select(Import.repaired).where(Import.id == found.id)).one() or {})
     repairs.update(chunk.repairs)
@@ -268,13 +270,25 @@ def _undo(db: Database, folder: Path, found: Import) -> None:
             _advance(session, found, found.rows)
             if not undo_chunk(session, found, CHUNK):
                 break
+    _unlink(db, found)
     with db.writing() as session:
         _advance(session, found, found.rows, state="undone", lease_until=None, finished_at=clock.now())
+        proof = consent.retract(session, found.id)
         session.execute(
             update(ContactList)
             .where(ContactList.id == found.list_id)
             .values(size=select(func.count()).where(Contact.list_id == found.list_id).scalar_subquery())
         )
+    proofs.remove(folder, proof)
+
+
+def _unlink(db: Database, found: Import) -> None:
+    """What was stated with an undone import counts for nobody."""
+    after: int | None = -1
+    while after is not None and found.basis != NOT_STATED:
+        with db.writing(durable=False) as session:
+            _advance(session, found, found.rows)
+            after = consent.unlink_chunk(session, found.id, after, CHUNK)
 
 
 def waiting(session: Session) -> list[int]:

@@ -47,6 +47,12 @@ def fold_word(text: str) -> str:
     return " ".join(text.translate(_FOLDED).split())
 
 
+def bare_name(filename: str) -> str:
+    """A file's name as it may be shown: without the folders of whoever sent it, at most 200 characters."""
+    bare = filename.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c for c in bare if c.isprintable())[-200:]
+
+
 def tidy(text: str) -> str:
     """A text as people typed it, in the form that is sent: composed accents, plain line ends, no blanks at the end."""
     composed = unicodedata.normalize("NFC", text)

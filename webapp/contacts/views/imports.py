@@ -11,13 +11,13 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit
 from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
-from webapp.contacts import commands, faults, queries, service, uploads
+from webapp.contacts import commands, consent, faults, proofs, queries, service, uploads
 from webapp.contacts.columns import ROLES, Mapping, Role
 from webapp.contacts.forms import ConsentForm, UploadForm
 from webapp.contacts.jobs import IMPORT
 from webapp.contacts.models import ContactList, Import
 from webapp.contacts.sniffing import DELIMITERS, ENCODINGS
-from webapp.contacts.states import BASES, STATES
+from webapp.contacts.states import BASES, PURPOSES, STATES
 from webapp.contacts.views.blueprint import bp
 from webapp.core import phone
 from webapp.core.errors import UserError
@@ -138,6 +138,7 @@ def _check_page(found: Import, shown: dict[str, object], form: ConsentForm | Non
         "contacts/import_check.html",
         **shown,
         checked=found.checked,
+        kinds=proofs.KINDS,
         form=form or ConsentForm(data={"list_name": suggested, "basis": "not_stated"}),
         names=queries.list_names(read_session()),
         repairs=phone.REPAIRS,
@@ -153,6 +154,8 @@ def _result_page(found: Import, shown: dict[str, object]) -> str:
         "contacts/import_result.html",
         **shown,
         list=session.get(ContactList, found.list_id),
+        stated=consent.of_import(session, found.id),
+        purposes=PURPOSES,
         page=page,
         next_url=url_for(".show_import", import_id=found.id, after=page.next) if page.next else None,
         by_reason=queries.fault_reasons(session, found.id),
@@ -247,11 +250,18 @@ def confirm_import(import_id: int) -> Response | tuple[str, int]:
     form = ConsentForm()
     if not form.validate_on_submit():
         return _page(import_id, form), 422
-    consent = uploads.Consent(form.basis.data, form.source.data or "", form.consent_date.data)
     try:
-        with write_session() as session:
-            found = uploads.confirm(session, import_id, form.list_name.data, consent, current_user.id)
-            audit.record(session, "import.start", f"import {import_id}", list=found.list_id, basis=consent.basis)
+        with proofs.kept(settings().instance, *form.sent_proof()) as proof, write_session() as session:
+            stated = form.stated(proof)
+            found = uploads.confirm(session, import_id, form.list_name.data, stated, current_user.id)
+            audit.record(
+                session,
+                "import.start",
+                f"import {import_id}",
+                list=found.list_id,
+                basis=stated.basis,
+                proof=proof is not None,
+            )
     except UserError as error:
         show_fault(form, error)
         return _page(import_id, form), 422

@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit
 from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
-from webapp.contacts import suppression, uploads
+from webapp.contacts import channels, suppression, uploads
 from webapp.contacts.forms import LiftForm, OptOutForm, SuppressionForm
+from webapp.contacts.states import CHANNELS
 from webapp.contacts.views.blueprint import bad_number, bp, handle
 from webapp.core import phone
 from webapp.core.errors import NotFound, UserError
@@ -106,13 +107,15 @@ def optout(handled: str) -> str:
 def _one_page(handled: str, form: LiftForm) -> str:
     number = number_of(handled)
     session = read_session()
-    history = queries.history(session, number)
+    rows, history = queries.of_person(session, number), queries.history(session, number)
     people = [event.person_id for event in history if event.person_id]
     return render_template(
         "contacts/optout.html",
         number=number,
-        rows=queries.of_person(session, number),
-        history=history,
+        rows=rows,
+        history=channels.deeds(history),
+        liftable=channels.liftable(rows),
+        channels=CHANNELS,
         origins=ORIGINS,
         names=queries.names_of(session, people),
         handled=handled,
@@ -128,13 +131,13 @@ def lift_optout(handled: str) -> Response | tuple[str, int]:
     number = number_of(handled)
     if not form.validate_on_submit():
         return _one_page(handled, form), 422
-    channel = request.form.get("channel", "all")[:12]
+    reason, names = form.reason.data.strip(), channels.names_of(request.form.get("channel", "all")[:12])
     with write_session() as session:
-        lifted = service.lift(
-            session, number, channel=channel, reason=form.reason.data.strip(), person_id=current_user.id
-        )
-        audit.record(session, "optout.lift", detail_of(number), reason=form.reason.data.strip())
-    if not lifted:
+        lifted = [
+            service.lift(session, number, channel=name, reason=reason, person_id=current_user.id) for name in names
+        ]
+        audit.record(session, "optout.lift", detail_of(number), reason=reason)
+    if not any(lifted):
         flash(gettext("This person is not opted out any more."), "info")
     else:
         flash(gettext("%(number)s may be written to again.", number=phone.mask(number)), "success")

@@ -2,15 +2,17 @@
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext
+from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from webapp.accounts import audit
 from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
-from webapp.contacts import queries, service
+from webapp.contacts import channels, consent, queries, service
+from webapp.contacts.consent import Consent
 from webapp.contacts.forms import PersonForm
 from webapp.contacts.models import Contact
-from webapp.contacts.states import BASES
+from webapp.contacts.states import BASES, CHANNELS, PURPOSES, WITHDRAWN
 from webapp.contacts.views.blueprint import bad_number, bp, handle
 from webapp.core import phone
 from webapp.core.errors import NotFound, UserError
@@ -57,6 +59,8 @@ def add_person(list_id: int) -> Response | tuple[str, int]:
     try:
         with write_session() as session:
             person = service.add_person(session, list_id, number, form.name.data or "", values)
+            stated = Consent(form.basis.data, form.source.data or "", form.consent_date.data)
+            consent.record(session, number.number, stated, current_user.id)
             audit.record(session, "contact.add", f"contact {person.id}", list=list_id)
     except UserError as error:
         show_fault(form, error)
@@ -69,7 +73,7 @@ def add_person(list_id: int) -> Response | tuple[str, int]:
 @guard("lists")
 def edit(list_id: int, contact_id: int) -> str:
     """The form with what a list says about a person."""
-    found = _the_person(list_id, contact_id)
+    found = the_person(list_id, contact_id)
     return _form_page(list_id, PersonForm(data={"name": found.name}), found.fields, found)
 
 
@@ -77,7 +81,7 @@ def edit(list_id: int, contact_id: int) -> str:
 @guard("lists")
 def change_person(list_id: int, contact_id: int) -> Response | tuple[str, int]:
     """Change what a list says about a person; their number stays."""
-    found = _the_person(list_id, contact_id)
+    found = the_person(list_id, contact_id)
     form = PersonForm(number=phone.display(found.number))
     values = _entered(list_id)
     try:
@@ -98,7 +102,8 @@ def person(list_id: int, contact_id: int) -> str:
     return _person_page(list_id, contact_id, revealed=False)
 
 
-def _the_person(list_id: int, contact_id: int) -> Contact:
+def the_person(list_id: int, contact_id: int) -> Contact:
+    """Somebody in a list; NotFound where they are not in it any more."""
     found = queries.person(read_session(), list_id, contact_id)
     if found is None:
         raise NotFound(N_("This person is not in the list any more."))
@@ -107,8 +112,10 @@ def _the_person(list_id: int, contact_id: int) -> Contact:
 
 def _person_page(list_id: int, contact_id: int, *, revealed: bool) -> str:
     session = read_session()
-    found = _the_person(list_id, contact_id)
+    found = the_person(list_id, contact_id)
     fields = [field for field in queries.fields_of(session, list_id) if field.kind not in ("name", "phone")]
+    entries = consent.ledger(session, found.number)
+    out = optouts.of_person(session, found.number)
     return render_template(
         "contacts/person.html",
         person=found,
@@ -116,8 +123,13 @@ def _person_page(list_id: int, contact_id: int, *, revealed: bool) -> str:
         fields=fields,
         lists=queries.lists_of(session, found.number),
         imports=queries.imports_of(session, found),
+        entries=entries,
+        standings=consent.standings(entries, channels.covered({row.channel for row in out})),
         bases=BASES,
-        optouts=optouts.of_person(session, found.number),
+        purposes=PURPOSES,
+        channels=CHANNELS,
+        withdrawn=WITHDRAWN,
+        optouts=channels.deeds(out),
         history=optouts.history(session, found.number),
         revealed=revealed,
         handled=handle(found.number),
@@ -128,7 +140,7 @@ def _person_page(list_id: int, contact_id: int, *, revealed: bool) -> str:
 @guard("reveal")
 def reveal(list_id: int, contact_id: int) -> str:
     """The number in full; that somebody looked is noted."""
-    found = _the_person(list_id, contact_id)
+    found = the_person(list_id, contact_id)
     with write_session() as session:
         audit.record(session, "contact.reveal", f"contact {found.id}")
     return _person_page(list_id, contact_id, revealed=True)
