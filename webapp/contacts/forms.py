@@ -9,6 +9,7 @@ from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
 from webapp.contacts.service import MAX_LIST_NAME
 from webapp.contacts.states import BASES
+from webapp.optouts.models import CHANNELS, EVERY_CHANNEL
 
 _REQUIRED = InputRequired(message=_l("Please fill this in."))
 
@@ -51,20 +52,44 @@ class PersonForm(FlaskForm):  # type: ignore[misc]
     name = StringField(_l("Name"), [Length(max=200)])
 
 
-class OptOutForm(FlaskForm):  # type: ignore[misc]
+class _ForAChannel(FlaskForm):  # type: ignore[misc]
+    """What is said for one channel or for all."""
+
+    channel = SelectField(_l("Not to be reached by"), default=EVERY_CHANNEL)
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.channel.choices = [(key, gettext(words)) for key, words in CHANNELS.items()]
+
+
+class OptOutForm(_ForAChannel):
     """Somebody who shall not be written to."""
 
     number = StringField(_l("Phone number"), [_REQUIRED, Length(max=40)])
     reason = StringField(_l("Reason"), [Length(max=300)])
 
 
+def _strip(value: str | None) -> str | None:
+    return value.strip() if value else value
+
+
 class LiftForm(FlaskForm):  # type: ignore[misc]
     """Why somebody may be written to again."""
 
-    reason = StringField(_l("Why may we write to this person again?"), [_REQUIRED, Length(min=3, max=300)])
+    reason = StringField(
+        _l("Why may we write to this person again?"), [_REQUIRED, Length(min=3, max=300)], filters=[_strip]
+    )
 
 
-class SuppressionForm(FlaskForm):  # type: ignore[misc]
+class UndoForm(FlaskForm):  # type: ignore[misc]
+    """Why a whole list of people may be written to again."""
+
+    reason = StringField(
+        _l("Why may we write to these people again?"), [_REQUIRED, Length(min=3, max=300)], filters=[_strip]
+    )
+
+
+class SuppressionForm(_ForAChannel):
     """A file of numbers that must not be written to."""
 
     file = FileField(_l("File"), [])

@@ -6,8 +6,16 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.db import Base, BigKey
+from webapp.core.i18n import N_
 
 EVERY_CHANNEL = "all"
+# On what somebody does not want to be written to: `ServiceType.channel`, or all of them.
+CHANNELS = {
+    EVERY_CHANNEL: N_("every channel"),
+    "sms": N_("SMS"),
+    "whatsapp": N_("WhatsApp"),
+    "voice": N_("voice calls"),
+}
 
 
 class OptOut(Base):
@@ -21,6 +29,9 @@ class OptOut(Base):
     origin: Mapped[str] = mapped_column(String(12))  # reply | hand | import
     reason: Mapped[str] = mapped_column(String(300))  # the word they sent, or what a colleague wrote
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    # The import that alone keeps them out, which its undoing lifts: nobody else has asked for the same since. Not a
+    # foreign key: imports are contacts', which stand to the left of us.
+    import_id: Mapped[int | None]
 
 
 class OptOutEvent(Base):

@@ -69,10 +69,11 @@ def count_since(session: Session, moment: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the opt-out page shows: one origin, numbers that end in some digits."""
+    """What the opt-out page shows: one origin, numbers that end in some digits, one channel."""
 
     origin: str = ""
     digits: str = ""
+    channel: str = ""
 
 
 def page(session: Session, wanted: Filter, after: str | None, size: int = 50) -> Page[OptOut]:
@@ -80,6 +81,8 @@ def page(session: Session, wanted: Filter, after: str | None, size: int = 50) ->
     query = select(OptOut).order_by(OptOut.since.desc(), OptOut.number.desc(), OptOut.channel.desc()).limit(size + 1)
     if wanted.origin:
         query = query.where(OptOut.origin == wanted.origin)
+    if wanted.channel:
+        query = query.where(OptOut.channel == wanted.channel)
     if wanted.digits:
         digits = wanted.digits[-15:]
         query = query.where(OptOut.number % 10 ** len(digits) == int(digits))

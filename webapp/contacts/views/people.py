@@ -17,6 +17,7 @@ from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
 from webapp.core.web import read_session, write_session
 from webapp.optouts import queries as optouts
+from webapp.optouts.models import CHANNELS
 
 _PREFIX = "field-"
 
@@ -119,6 +120,7 @@ def _person_page(list_id: int, contact_id: int, *, revealed: bool) -> str:
         bases=BASES,
         optouts=optouts.of_person(session, found.number),
         history=optouts.history(session, found.number),
+        channels=CHANNELS,
         revealed=revealed,
         handled=handle(found.number),
     )
