@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from webapp.accounts.models import Person
 from webapp.core.db import one_of
 from webapp.core.paging import Page, page_of
-from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
+from webapp.optouts.models import ASKED, EVERY_CHANNEL, OptOut, OptOutEvent
 
 _CHUNK = 5000
 
@@ -63,8 +63,8 @@ def count(session: Session) -> int:
 
 
 def count_since(session: Session, moment: datetime) -> int:
-    """How many people opted out since a moment (naive UTC)."""
-    return session.scalar(select(func.count()).select_from(OptOut).where(OptOut.since >= moment)) or 0
+    """How many people asked to be left alone since a moment (naive UTC); those of a list that came in do not count."""
+    return session.scalar(select(func.count()).select_from(OptOut).where(OptOut.since >= moment, ASKED)) or 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,12 @@ def upgrade() -> None:
         batch.add_column(sa.Column("undo_by", sa.Integer(), nullable=True))
     with op.batch_alter_table("optout") as batch:
         batch.add_column(sa.Column("import_id", sa.Integer(), nullable=True))
+    asked = sa.text("origin <> 'import'")
+    op.create_index("ix_optout_asked_since", "optout", ["since"], sqlite_where=asked, postgresql_where=asked)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_optout_asked_since", table_name="optout")
     with op.batch_alter_table("optout") as batch:
         batch.drop_column("import_id")
     with op.batch_alter_table("contact_import") as batch:
