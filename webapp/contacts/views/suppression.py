@@ -30,7 +30,7 @@ from webapp.optouts import queries as optout_queries
 from webapp.optouts.models import CHANNELS
 from webapp.optouts.queries import names_of
 
-_HEADER = (N_("Number"), N_("Channel"), N_("Since"), N_("Origin"), N_("Reason"), N_("By"))
+_HEADER = (N_("Number"), N_("Channel"), N_("Since"), N_("Origin"), N_("Reason"), N_("Who"))
 _ROWS = 2000  # of the export, at a time
 
 
