@@ -13,6 +13,7 @@ from webapp.campaigns.conditions import Condition
 from webapp.contacts.models import Contact, ContactList, ListField
 from webapp.core import clock
 from webapp.core.web import Services
+from webapp.gateway.codes import CLASSIC
 from webapp.messages import outbox
 from webapp.messages.models import Batch, Message, Run, RunCount
 from webapp.messages.outbox import NewMessage
@@ -71,6 +72,17 @@ def test_an_opt_out_of_one_channel_leaves_the_others_open(services: Services) ->
     with services.db.reading() as session:
         assert everybody(session, Selection((shop,)), VOICE)[0].reason == "optout"
         assert everybody(session, Selection((shop,)), SMS)[0].reason is None
+
+
+def test_who_wants_no_sms_gets_no_flash_and_no_interactive_one(services: Services) -> None:
+    with services.db.writing() as session:
+        shop = contact_list(session, "Loja", [(ANA, "Ana", {})])
+        opt_out(session, ANA, "sms")
+    with services.db.reading() as session:
+        reasons = [everybody(session, Selection((shop,)), CLASSIC.types[type])[0].reason for type in (0, 1, 2, 3, 5)]
+        assert reasons == ["optout", "optout", "optout", None, None]
+        flash = CLASSIC.types[1]
+        assert audience.count(session, Selection((shop,)), flash, limit=0).left_out == {"optout": 1}
 
 
 def test_an_excluded_list_takes_people_out_whatever_list_brought_them(services: Services) -> None:

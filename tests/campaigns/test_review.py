@@ -18,7 +18,7 @@ from webapp.accounts.models import Audit
 from webapp.campaigns import review
 from webapp.campaigns.models import Campaign
 from webapp.campaigns.plan import openings
-from webapp.contacts.models import Contact, ContactList
+from webapp.contacts.models import Contact, ContactList, Import
 from webapp.core import clock
 from webapp.core.web import Services
 from webapp.core.window import SendingWindow
@@ -51,6 +51,17 @@ def test_it_says_exactly_who_gets_it_and_what_it_costs(browser: FlaskClient, key
     assert "Left in the purse 999,998" in shown
     assert "A field of the message has no value for this person. −1" in shown
     assert "Send to 2 people" in shown
+
+
+def test_it_reminds_of_nao_me_ligue_where_sao_paulo_is_written_to_and_no_list_came_lately(
+    browser: FlaskClient, services: Services, key: str
+) -> None:
+    assert "1 person has an area code of São Paulo, and no “Não Me Ligue” list came in" in page(browser, key)
+    browser.post("/contacts/opt-outs/import", data={"list-pasted": "41987654321", "list-reason": "Não Me Ligue"})
+    assert "Não Me Ligue" not in page(browser, key)
+    with services.db.writing() as session:
+        session.scalars(select(Import)).one().finished_at = clock.now() - timedelta(days=31)
+    assert "Não Me Ligue" in page(browser, key)
 
 
 def test_people_without_a_value_get_a_blank_where_the_person_decides_so(

@@ -54,8 +54,8 @@ def imported(recado: Recado, people: Path) -> str:
 
 def test_help_lists_every_command_of_the_contract() -> None:
     shown = CliRunner().invoke(main, ["--help"]).stdout
-    for command in ("demo", "serve", "web", "worker", "sandbox", "db", "user", "contacts", "campaign", "sync", "messages",
-                    "assets", "doctor"):  # fmt: skip
+    for command in ("demo", "serve", "web", "worker", "sandbox", "db", "user", "contacts", "optouts", "campaign", "sync",
+                    "messages", "assets", "doctor"):  # fmt: skip
         assert f"\n  {command} " in shown
 
 
@@ -63,8 +63,8 @@ def test_help_lists_every_command_of_the_contract() -> None:
     "arguments",
     [
         ["demo"], ["serve"], ["web"], ["worker"], ["sandbox"], ["db", "upgrade"], ["user", "create"], ["user", "reset"],
-        ["contacts", "import"], ["campaign", "send"], ["campaign", "show"], ["campaign", "pause"], ["campaign", "resume"],
-        ["campaign", "cancel"], ["campaign", "export"], ["sync", "statuses"], ["sync", "replies"], ["sync", "balance"],
+        ["contacts", "import"], ["optouts", "import"], ["campaign", "send"], ["campaign", "show"], ["campaign", "pause"],
+        ["campaign", "resume"], ["campaign", "cancel"], ["campaign", "export"], ["sync", "statuses"], ["sync", "replies"], ["sync", "balance"],
         ["messages", "find"], ["assets", "fetch"], ["doctor"],
     ],
     ids=" ".join,
@@ -132,6 +132,15 @@ def test_a_file_that_is_no_table_is_refused(recado: Recado, tmp_path: Path) -> N
     file = tmp_path / "x.csv"
     file.write_bytes(b"")
     assert recado("contacts", "import", file, "--list", "L").refusal
+
+
+def test_a_suppression_list_tells_what_became_of_every_row(recado: Recado, people: Path) -> None:
+    arguments = ("optouts", "import", people, "--reason", "Não Me Ligue", "--channel", "sms", "--json")
+    found = recado(*arguments).json
+    assert Path(found.pop("errors_file")).exists()
+    assert found == {"channel": "sms", "rows": 4, "added": 2, "known": 0, "duplicates": 1, "rejected": 1}
+    assert recado(*arguments).json["known"] == 2
+    assert recado("optouts", "import", people, "--reason", " ").refusal
 
 
 # ---------- campaigns ----------

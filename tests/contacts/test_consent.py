@@ -21,9 +21,9 @@ from tests import make
 from tests.conftest import SignIn
 from tests.contacts import steps
 from tests.make import ANA, BRUNO, CARLA
-from webapp import make_services, migrate
+from webapp import migrate, schema
 from webapp.accounts.models import Audit
-from webapp.contacts import channels, consent, jobs, proofs, service, uploads, work
+from webapp.contacts import consent, jobs, proofs, service, uploads, work
 from webapp.contacts.commands import run_import_command
 from webapp.contacts.consent import Consent
 from webapp.contacts.models import ConsentLink, ConsentStatement, Contact, Import, ImportBefore
@@ -32,6 +32,7 @@ from webapp.core.db import Database
 from webapp.core.errors import UserError
 from webapp.core.settings import Settings
 from webapp.core.web import Services
+from webapp.factory import make_services
 from webapp.messages import outbox
 from webapp.messages.models import Message
 from webapp.optouts import queries as optout_queries
@@ -234,23 +235,22 @@ def test_a_withdrawal_holds_until_a_dated_consent_follows_and_opts_out_for_marke
     with both.db.writing() as session:
         person = make.person(session)
         closed = consent.withdraw(session, ANA, "marketing", ["sms"], "by phone", person.id)
-        assert closed == {"sms", "flash", "interactive"}
-        assert consent.withdraw(session, BRUNO, "billing", ["sms"], "by phone", person.id) == frozenset()
+        assert closed == ["sms"]
+        assert consent.withdraw(session, BRUNO, "billing", ["sms"], "by phone", person.id) == []
         consent.withdraw(session, CARLA, "marketing", ["sms", "whatsapp", "voice"], "by phone", person.id)
     bring(both, basis="consent", source="the same old file")
     with both.db.reading() as session:
         assert held(session, ANA) == "withdrawn by phone"
         assert held(session, ANA, channel="voice") == "consent the same old file"
-        out = [optout_queries.is_opted_out(session, ANA, channel) for channel in ("sms", "flash", "voice", "all")]
-        assert out == [True, True, False, False]
+        out = [optout_queries.is_opted_out(session, ANA, channel) for channel in ("sms", "voice", "all")]
+        assert out == [True, False, False]
         assert not optout_queries.of_person(session, BRUNO)
         assert [row.channel for row in optout_queries.of_person(session, CARLA)] == ["all"]
     with both.db.writing() as session:
         consent.record(session, ANA, Consent("consent", "asked again", clock.now().date()), None)
     with both.db.reading() as session:
         assert held(session, ANA) == "consent asked again"
-        closed = {row.channel for row in optout_queries.of_person(session, ANA)}
-        assert channels.covered(closed) == ["sms"]  # and still nothing is sent
+        assert [row.channel for row in optout_queries.of_person(session, ANA)] == ["sms"]  # and still nothing is sent
 
 
 @pytest.mark.parametrize(
@@ -290,11 +290,6 @@ def test_whoever_is_erased_leaves_nothing_and_the_others_keep_theirs(both: Servi
 def test_what_imports_stated_before_the_ledger_is_its_beginning(database: str, tmp_path: Path) -> None:
     db = Database(database)
     migrate.upgrade(db)
-    config = Config()
-    config.set_main_option("script_location", str(migrate.FOLDER))
-    with db.durable_engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0005")
     with db.writing() as session:
         made = service.list_named(session, "Clientes")
         now = clock.now()
@@ -319,6 +314,11 @@ def test_what_imports_stated_before_the_ledger_is_its_beginning(database: str, t
         session.execute(insert(ImportBefore), [
             {"import_id": import_id, "number": number, **before} for import_id, number in [(second, ANA), (silent, BRUNO)]
         ])  # fmt: skip
+    config = Config()
+    config.set_main_option("script_location", str(schema.FOLDER))
+    with db.durable_engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0005")
     migrate.upgrade(db)
     with db.reading() as session:
         assert {entry.statement.import_id for entry in consent.ledger(session, ANA)} == {first, second}
@@ -514,12 +514,12 @@ def test_who_withdraws_is_opted_out_there_and_what_waits_is_stopped(client: Flas
     (link,) = re.findall(r'href="(/contacts/opt-outs/[^"]+)"', page)
     shown = client.get(link)
     assert shown.text.count("pediu por telefone") == 1  # of three rows, one line
-    assert "(SMS)" in shown.text
+    assert "· SMS ·" in shown.text
     told = {"purpose": "survey", "channels": ["", "voice"], "reason": "pediu por telefone"}
     assert client.post(f"{url}/withdraw", data=told).status_code == 303
     with services.db.reading() as session:
         assert not optout_queries.is_opted_out(session, ANA, "voice")
-    client.post(f"{link}/lift", data={"channel": "sms", "reason": "pediu de volta"})
+    client.post(f"{link}/lift", data={"channel": "sms", "sms-reason": "pediu de volta"})
     with services.db.reading() as session:
         assert not optout_queries.of_person(session, ANA)
     client.post(f"{url}/withdraw", data={"purpose": "marketing", "reason": "tudo"})

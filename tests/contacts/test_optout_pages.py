@@ -5,6 +5,7 @@ from flask.testing import FlaskClient
 
 from tests import make
 from tests.conftest import SignIn
+from tests.contacts import steps
 from webapp.accounts.models import Audit
 from webapp.core.web import Services
 from webapp.optouts import queries, service
@@ -70,7 +71,9 @@ def test_a_suppression_list_is_brought_in(client: FlaskClient, services: Service
     text = "telefone\n11987654321\n21998765432\nxx\n"
     data = {"list-pasted": text, "list-reason": "Não Me Ligue"}
     answer = client.post("/contacts/opt-outs/import", data=data, follow_redirects=True)
-    assert "1 pessoas incluídas; 1 já estavam descadastradas, 1 linhas sem telefone" in answer.text
+    assert "1 pessoa foi descadastrada" in answer.text
+    done = steps.the_import(services)
+    assert (done.state, done.rows, done.imported, done.suppressed, done.rejected) == ("done", 3, 1, 1, 1)
     assert out(services, make.ANA)
     assert not list((services.settings.instance / "uploads").iterdir())
 

@@ -22,6 +22,7 @@ from webapp.inbox import thread as threads
 from webapp.inbox.models import CannedReply, Conversation, ConversationEvent, Draft, Note
 from webapp.messages.models import Message
 from webapp.optouts import queries as optouts
+from webapp.optouts import service as optout_service
 
 
 def key_of(services: Services, number: int = ANA) -> str:
@@ -163,6 +164,27 @@ def test_nobody_answers_who_opted_out_until_it_is_lifted(services: Services, key
         service.lift_opt_out(session, key, two[0], "ligou pedindo")
     answer(services, key, two[0])
     assert len(replies.replies_sent(services)) == 1
+
+
+def test_an_opt_out_of_one_channel_closes_that_channel_only(services: Services, key: str, two: tuple[int, int]) -> None:
+    with services.db.writing() as session:
+        optout_service.add(session, ANA, origin="hand", reason="só por SMS não", channel="sms")
+    answer(services, key, two[0])  # she wrote on WhatsApp
+    with services.db.writing() as session:
+        optout_service.add(session, ANA, origin="hand", reason="nem por aqui", channel="whatsapp")
+    with pytest.raises(UserError, match="asked not to be written to"):
+        answer(services, key, two[0], "Mais uma")
+
+
+def test_the_card_says_on_which_channel_and_lets_one_leave_altogether(
+    services: Services, signed_in: SignIn, key: str
+) -> None:
+    with services.db.writing() as session:
+        optout_service.add(session, ANA, origin="hand", reason="só por SMS não", channel="sms")
+    shown = signed_in("admin").get(f"/inbox/{key}").text
+    assert "só SMS" in shown
+    assert f"/inbox/{key}/optout" in shown
+    assert f"/inbox/{key}/lift" in shown
 
 
 def test_a_sender_without_a_number_cannot_be_answered(services: Services, two: tuple[int, int]) -> None:

@@ -88,6 +88,18 @@ def test_a_canary_whose_people_opt_out_pauses(services: Services, launch: Launch
     assert standing(services, run)[:2] == ("paused", "canary_optouts")
 
 
+def test_a_suppression_list_that_comes_in_meanwhile_is_no_opt_out_of_its_people(
+    services: Services, launch: Launch, drain: Callable[[], int]
+) -> None:
+    run = launch(150, canary=True)
+    drain()
+    with services.db.writing() as session:
+        optouts.add_many(session, range(FIRST, FIRST + 50), origin="import", reason="Não Me Ligue")
+    hear(services, run, "1", 100)
+    pass_time(services)
+    assert standing(services, run)[0] == "running"
+
+
 def test_a_held_canary_can_be_cancelled(services: Services, launch: Launch, drain: Callable[[], int]) -> None:
     run = launch(150, canary=True)
     drain()

@@ -89,6 +89,20 @@ def test_who_opts_out_after_the_launch_is_not_written_to(
     assert not any(str(FIRST + 1).endswith(number[-11:]) for number in written_to(box))
 
 
+@pytest.mark.parametrize(
+    ("type", "channel", "goes"), [(0, "sms", 2), (1, "sms", 2), (0, "whatsapp", 3), (5, "whatsapp", 2)]
+)
+def test_an_opt_out_of_a_channel_holds_for_all_kinds_of_message_by_it(
+    services: Services, launch: Launch, drain: Callable[[], int], type: int, channel: str, goes: int
+) -> None:
+    run = launch(3, type=type)
+    with services.db.writing() as session:
+        optouts.add(session, FIRST + 1, origin="import", reason="Não Me Ligue", channel=channel)
+    drain()
+    found = counts(services, run)
+    assert (found.accepted, found.suppressed) == (goes, 3 - goes)
+
+
 def test_cancel_stops_what_has_not_left_and_says_how_many_had(
     services: Services, box: Sandbox, launch: Launch, gateway: Gateway
 ) -> None:

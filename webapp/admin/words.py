@@ -57,6 +57,7 @@ ACTIONS: dict[str, str] = {
     "optout.add": N_("Added an opt-out"),
     "optout.lift": N_("Lifted an opt-out"),
     "optout.import": N_("Imported opt-outs"),
+    "optout.export": N_("Exported opt-outs"),
     "reply.read_again": N_("Read a raw reply again"),
     "reply.reveal": N_("Saw a raw reply in full"),
     "reply.settle": N_("Set a raw reply aside"),

@@ -59,7 +59,7 @@ class Person(NamedTuple):
 def person_columns(service: ServiceType, since: datetime | None = None, *, bare: bool = False) -> tuple[Any, ...]:
     """What is read of a contact; `since`: whom a campaign wrote to after it is marked; `bare`: no name and fields."""
     columns = (
-        _CONTACT.id, _CONTACT.list_id, _CONTACT.number, _CONTACT.kind, _opted_out(service.channel).label("gone"),
+        _CONTACT.id, _CONTACT.list_id, _CONTACT.number, _CONTACT.kind, _opted_out(service.medium).label("gone"),
         (false() if since is None else _written_to(since)).label("recent"),
     )  # fmt: skip
     # The fields come as the text in which they are stored: it is decoded for those of whom a field is asked.
@@ -327,7 +327,7 @@ def _by_database(session: Session, selection: Selection, service: ServiceType) -
                 for test, reason in (
                     (_in_lists(earlier), "duplicate"),
                     (_in_lists(selection.excluded), "excluded"),
-                    (_opted_out(service.channel), "optout"),
+                    (_opted_out(service.medium), "optout"),
                     (None if service.landlines else Contact.kind == "landline", "landline"),
                     (None if since is None else _written_to(since), "recent"),
                 )
@@ -354,12 +354,10 @@ def _in_lists(lists: Sequence[int]) -> ColumnElement[bool] | None:
     return select(other.id).where(other.number == Contact.number, other.list_id.in_(lists)).exists()
 
 
-def _opted_out(channel: str) -> ColumnElement[bool]:
+def _opted_out(medium: str) -> ColumnElement[bool]:
     # One look into the index for each contact, however many opted out and whatever PostgreSQL knows of that table.
     gone = OptOut.__table__.c
-    return (
-        select(gone.number).where(gone.number == _CONTACT.number, gone.channel.in_([EVERY_CHANNEL, channel])).exists()
-    )
+    return select(gone.number).where(gone.number == _CONTACT.number, gone.channel.in_([EVERY_CHANNEL, medium])).exists()
 
 
 def _written_to(since: datetime) -> ColumnElement[bool]:

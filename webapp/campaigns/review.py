@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, flash, redirect, render_template, request, url_for
 from flask_babel import format_decimal, gettext, ngettext
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
 from webapp.accounts import audit
 from webapp.accounts.guards import guard
@@ -16,6 +17,7 @@ from webapp.campaigns.blueprint import bp, dialect, service_type, steps
 from webapp.campaigns.forms import TestForm, digits, show_fault
 from webapp.campaigns.jobs import COUNT, LAUNCH
 from webapp.campaigns.models import Campaign
+from webapp.contacts import suppression
 from webapp.core import clock, phone
 from webapp.core.errors import UserError
 from webapp.core.i18n import N_
@@ -27,6 +29,7 @@ from webapp.optouts.queries import is_opted_out
 
 TYPED_FROM = 1000  # recipients above which the number is typed to confirm
 NOBODY_IN_TIME = N_("“Valid until” comes before the sending window opens for anybody: nobody would receive anything.")
+PROCON_AREAS, PROCON_FRESH = range(11, 20), timedelta(days=30)  # Lei 17.334/2021 of São Paulo: "Não Me Ligue"
 Answer = str | Response | tuple[str, int]
 
 
@@ -111,12 +114,19 @@ def _forecast(campaign: Campaign) -> dict[str, Any]:
     fields = {item.key: item.label for item in people.known_fields(session, campaign.lists)}
     return shown | {
         "result": result,
+        "unsuppressed": _without_suppression(session, result, now),
         "purse": purse,
         "reasons": REASONS,
         "missing": [(fields.get(key, key), key, n) for key, n in result.missing.most_common()],
         "typed_from": TYPED_FROM,
         "undo_seconds": current_user.undo_seconds,
     }
+
+
+def _without_suppression(session: Session, result: forecast.Forecast, now: datetime) -> int:
+    """People of São Paulo, whose Procon keeps a list of who wants no advertising, where no such list came lately."""
+    people = sum(result.areas[area] for area in PROCON_AREAS)
+    return 0 if not people or suppression.brought_since(session, now - PROCON_FRESH) else people
 
 
 def _due(campaign: Campaign, now: datetime) -> datetime:
@@ -176,7 +186,7 @@ def _send_test(campaign_id: int, typed: str) -> None:
         kind = service_type(campaign)
         if found.kind == "landline" and not kind.landlines:
             raise UserError("Landlines take voice calls only.", field="number")
-        if is_opted_out(session, found.number, kind.channel):
+        if is_opted_out(session, found.number, kind.medium):
             raise UserError(
                 "This number asked not to be written to. Lift that first, or use another one.", field="number"
             )

@@ -10,7 +10,7 @@ from webapp.cli.frame import Recado
 PARTS = {
     "running": ("demo", "serve", "web", "worker", "sandbox", "db", "doctor"),
     "people": ("user",),
-    "contacts": ("contacts",),
+    "contacts": ("contacts", "optouts"),
     "campaigns": ("campaign",),
     "asking": ("sync", "messages", "assets"),
 }

@@ -1,4 +1,4 @@
-"""`recado contacts import`."""
+"""`recado contacts import` and `recado optouts import`."""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from webapp.cli.frame import Installation, answer, as_json, pass_installation
-from webapp.contacts.commands import run_import_command
+from webapp.contacts.commands import run_import_command, run_optouts_command
 from webapp.contacts.states import BASES
 from webapp.core.i18n import LOCALES, translate
 from webapp.core.text import fold_word
+from webapp.optouts.models import CHANNELS, EVERY_CHANNEL
 
 
 class Basis(click.ParamType[str]):
@@ -60,3 +61,19 @@ def import_file(
     day = consent_date.date() if consent_date else None
     found = run_import_command(installation.db, installation.settings, file, list_name, basis, source, day)
     answer(found, as_json)
+
+
+@click.group()
+def optouts() -> None:
+    """People who must not be written to."""
+
+
+@optouts.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--reason", required=True, metavar="R", help="Where the list is from; kept with each person.")
+@click.option("--channel", default=EVERY_CHANNEL, show_default=True, type=click.Choice(list(CHANNELS)))
+@as_json
+@pass_installation
+def import_optouts(installation: Installation, file: Path, reason: str, channel: str, as_json: bool) -> None:
+    """Opt out everybody in FILE (CSV, XLSX …), to its end, in this command itself."""
+    answer(run_optouts_command(installation.db, installation.settings, file, reason, channel), as_json)

@@ -1,4 +1,4 @@
-"""`recado contacts import`: one file into one list, to its end, in the command itself."""
+"""`recado contacts import` and `recado optouts import`: one file, to its end, in the command itself."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from webapp.contacts import faults, service, uploads, work
+from webapp.contacts import faults, progress, service, suppression, uploads, work
 from webapp.contacts.columns import Mapping
 from webapp.contacts.consent import Consent
 from webapp.contacts.models import Import, ImportFault
@@ -31,14 +31,10 @@ def run_import_command(
 ) -> dict[str, Any]:
     """Import a file and return the counts of the contract; UserError where the file or an argument is refused."""
     folder = settings.instance
-    try:
-        with file.open("rb") as stream:
-            kept = uploads.keep(folder, stream)
-    except OSError as error:
-        raise UserError(N_("%(file)s cannot be read: %(why)s"), file=str(file), why=error.strerror) from error
+    kept = _kept(folder, file)
     with db.writing() as session:
         found = uploads.register(session, folder, kept, file.name, None)
-        found.lease_until = moment(session) + work.LEASE  # ours: no worker shall take it
+        found.lease_until = moment(session) + progress.LEASE  # ours: no worker shall take it
     import_id = found.id
     try:
         if found.state == "reading":
@@ -48,7 +44,7 @@ def run_import_command(
             uploads.require_number(Mapping.from_json(found.mapping))
             found.state = "ready"
             uploads.confirm(session, import_id, list_name, Consent(basis, source, consent_date), None)
-            found.lease_until = moment(session) + work.LEASE
+            found.lease_until = moment(session) + progress.LEASE
     except UserError:
         _give_up(db, folder, import_id)
         raise
@@ -56,6 +52,44 @@ def run_import_command(
     with db.reading() as session:
         found = _checked(session, import_id)
         return _report(session, folder, found, settings.locale)
+
+
+def _kept(folder: Path, file: Path) -> Path:
+    try:
+        with file.open("rb") as stream:
+            return uploads.keep(folder, stream)
+    except OSError as error:
+        raise UserError(N_("%(file)s cannot be read: %(why)s"), file=str(file), why=error.strerror) from error
+
+
+def run_optouts_command(db: Database, settings: Settings, file: Path, reason: str, channel: str) -> dict[str, Any]:
+    """Opt out everybody in a file; rows = added + known + duplicates + rejected. UserError where it is refused."""
+    folder = settings.instance
+    kept = _kept(folder, file)
+    with db.writing() as session:
+        found = suppression.register(session, folder, kept, file.name, None, channel=channel, source=reason)
+        found.lease_until = moment(session) + progress.LEASE  # ours: no worker shall take it
+    import_id = found.id
+    try:
+        if found.state == "reading":
+            work.run_claimed(db, folder, import_id)
+        with db.writing() as session:
+            found = _checked(session, import_id)
+            uploads.require_number(Mapping.from_json(found.mapping))
+            found.state = "ready"
+            session.flush()
+            suppression.confirm(session, import_id)
+            found.lease_until = moment(session) + progress.LEASE
+    except UserError:
+        _give_up(db, folder, import_id)
+        raise
+    work.run_claimed(db, folder, import_id)
+    with db.reading() as session:
+        found = _checked(session, import_id)
+        errors = _errors_file(session, folder, found, settings.locale)
+        counts = {"added": found.imported, "known": found.suppressed}
+        wrong = {"duplicates": found.duplicates, "rejected": found.rejected, "errors_file": errors}
+        return {"channel": channel, "rows": found.rows, **counts, **wrong}
 
 
 def _checked(session: Session, import_id: int) -> Import:
@@ -76,11 +110,6 @@ def _give_up(db: Database, folder: Path, import_id: int) -> None:
 
 def _report(session: Session, folder: Path, found: Import, locale: str) -> dict[str, Any]:
     assert found.list_id is not None
-    errors = folder / "exports" / f"import-{found.id}-errors.csv"
-    if found.rejected or found.duplicates:
-        errors.parent.mkdir(parents=True, exist_ok=True)
-        with errors.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(fault_lines(session, found, locale))
     return {
         "list": service.the_list(session, found.list_id).name,
         "rows": found.rows,
@@ -88,8 +117,19 @@ def _report(session: Session, folder: Path, found: Import, locale: str) -> dict[
         "duplicates": found.duplicates,
         "rejected": found.rejected,
         "suppressed": found.suppressed,
-        "errors_file": str(errors) if found.rejected or found.duplicates else None,
+        "errors_file": _errors_file(session, folder, found, locale),
     }
+
+
+def _errors_file(session: Session, folder: Path, found: Import, locale: str) -> str | None:
+    """Where the rows that brought nobody in are written to; None where there are none."""
+    if not (found.rejected or found.duplicates):
+        return None
+    errors = folder / "exports" / f"import-{found.id}-errors.csv"
+    errors.parent.mkdir(parents=True, exist_ok=True)
+    with errors.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(fault_lines(session, found, locale))
+    return str(errors)
 
 
 def fault_lines(session: Session, found: Import, locale: str) -> Iterator[str]:

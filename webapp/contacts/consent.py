@@ -13,7 +13,6 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Person
-from webapp.contacts.channels import names_of
 from webapp.contacts.models import ConsentLink, ConsentStatement, Import
 from webapp.contacts.proofs import Proof
 from webapp.contacts.states import BASES, CHANNELS, NOT_STATED, PURPOSES, USUAL_PURPOSE, WITHDRAWN
@@ -128,8 +127,8 @@ def record(session: Session, number: int, consent: Consent, person_id: int | Non
 
 def withdraw(
     session: Session, number: int, purpose: str, channels: Collection[str], reason: str, person_id: int | None
-) -> frozenset[str]:
-    """A person takes their consent back (LGPD, article 8, §5). Returns the gateway's channels that are closed now.
+) -> list[str]:
+    """A person takes their consent back (LGPD, article 8, §5). Returns the opt-outs that follow from it.
 
     Every campaign may be marketing, so who withdraws for marketing is opted out on these channels; for another purpose
     nothing is closed. The caller stops what waits to leave.
@@ -141,10 +140,10 @@ def withdraw(
     statement_id = _write(session, said, person_id)
     session.execute(insert(ConsentLink), [{"number": number, "statement_id": statement_id}])
     if purpose != USUAL_PURPOSE:
-        return frozenset()
-    closed = frozenset(name for channel in channels for name in names_of(channel))
-    for name in [EVERY_CHANNEL] if set(channels) == set(CHANNELS) else sorted(closed):
-        optouts.add(session, number, origin="hand", reason=reason, channel=name, person_id=person_id)
+        return []
+    closed = [EVERY_CHANNEL] if set(channels) == set(CHANNELS) else sorted(channels)
+    for channel in closed:
+        optouts.add(session, number, origin="hand", reason=reason, channel=channel, person_id=person_id)
     return closed
 
 
@@ -193,14 +192,15 @@ class Standing(NamedTuple):
 def standings(entries: Sequence[Entry], out: Collection[str]) -> list[Standing]:
     """What holds for marketing, and for each further purpose where something was stated.
 
-    `out`: the channels on which the person is opted out.
+    `out`: the channels on which the person is opted out, `all` among them where it is every one.
     """
     purposes = {USUAL_PURPOSE, *(entry.statement.purpose for entry in entries)}
     found: list[Standing] = []
     for purpose in (key for key in PURPOSES if key in purposes):
         of_purpose: list[Standing] = []
         for channel in CHANNELS:
-            now = Standing(purpose, [channel], holding(entries, purpose, channel), channel in out)
+            opted_out = channel in out or EVERY_CHANNEL in out
+            now = Standing(purpose, [channel], holding(entries, purpose, channel), opted_out)
             same = [row for row in of_purpose if (row.held, row.opted_out) == (now.held, now.opted_out)]
             if now.held is None and purpose != USUAL_PURPOSE:
                 continue

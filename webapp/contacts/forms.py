@@ -14,6 +14,8 @@ from webapp.contacts.consent import Consent
 from webapp.contacts.proofs import Proof
 from webapp.contacts.service import MAX_LIST_NAME
 from webapp.contacts.states import BASES, CHANNELS, NOT_STATED, PURPOSES, USUAL_PURPOSE
+from webapp.optouts.models import CHANNELS as OPTOUT_CHANNELS
+from webapp.optouts.models import EVERY_CHANNEL
 
 _REQUIRED = InputRequired(message=_l("Please fill this in."))
 
@@ -47,7 +49,7 @@ def _fill(form: FlaskForm) -> None:
         form.basis.choices = [(key, gettext(words)) for key, words in BASES.items()]
     if "purpose" in form:
         form.purpose.choices = [(key, gettext(words)) for key, words in PURPOSES.items()]
-        form.channels.choices = [(key, gettext(channel.label)) for key, channel in CHANNELS.items()]
+        form.channels.choices = [(key, gettext(words)) for key, words in CHANNELS.items()]
 
 
 def _require_channel(field: MultiCheckboxField) -> None:
@@ -144,20 +146,44 @@ class PersonForm(FlaskForm):  # type: ignore[misc]
         _require_source(self.basis.data, field)
 
 
-class OptOutForm(FlaskForm):  # type: ignore[misc]
+class _ForAChannel(FlaskForm):  # type: ignore[misc]
+    """What is said for one channel or for all."""
+
+    channel = SelectField(_l("Not to be reached by"), default=EVERY_CHANNEL)
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.channel.choices = [(key, gettext(words)) for key, words in OPTOUT_CHANNELS.items()]
+
+
+class OptOutForm(_ForAChannel):
     """Somebody who shall not be written to."""
 
     number = StringField(_l("Phone number"), [_REQUIRED, Length(max=40)])
     reason = StringField(_l("Reason"), [Length(max=300)])
 
 
+def _strip(value: str | None) -> str | None:
+    return value.strip() if value else value
+
+
 class LiftForm(FlaskForm):  # type: ignore[misc]
     """Why somebody may be written to again."""
 
-    reason = StringField(_l("Why may we write to this person again?"), [_REQUIRED, Length(min=3, max=300)])
+    reason = StringField(
+        _l("Why may we write to this person again?"), [_REQUIRED, Length(min=3, max=300)], filters=[_strip]
+    )
 
 
-class SuppressionForm(FlaskForm):  # type: ignore[misc]
+class UndoForm(FlaskForm):  # type: ignore[misc]
+    """Why a whole list of people may be written to again."""
+
+    reason = StringField(
+        _l("Why may we write to these people again?"), [_REQUIRED, Length(min=3, max=300)], filters=[_strip]
+    )
+
+
+class SuppressionForm(_ForAChannel):
     """A file of numbers that must not be written to."""
 
     file = FileField(_l("File"), [])

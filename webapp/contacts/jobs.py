@@ -1,6 +1,10 @@
 """What contacts do in the background: imports, erasing the people of deleted lists, and the index of the big ones."""
 
-from webapp.contacts import apart, indexing, proofs, service, uploads, work
+from sqlalchemy import select
+
+from webapp.contacts import apart, indexing, proofs, service, suppression, uploads, work
+from webapp.contacts.models import Import
+from webapp.contacts.states import STATES
 from webapp.core.web import Services
 
 IMPORT, PURGE, INDEX = "contacts.import", "contacts.purge", "contacts.index"
@@ -17,9 +21,19 @@ def register(services: Services) -> None:
 
 
 def bring_in(services: Services, import_id: int) -> None:
-    """Do what an import's state asks for; what it brought is then made quick to search."""
-    apart.run(services.db, services.settings.instance, import_id)
+    """Do what an import's state asks for. What it brought is then made quick to search; a workbook of opt-outs that was
+    read goes on to its check by itself."""
+    folder = services.settings.instance
+    with services.db.reading() as session:
+        was = session.scalar(select(Import.state).where(Import.id == import_id))
+    apart.run(services.db, folder, import_id)
     _index_if_due(services)
+    if was != "reading":
+        return
+    with services.db.writing() as session:
+        went_on = STATES[suppression.go_on(session, folder, session.get_one(Import, import_id)).state].at_work
+    if went_on:
+        services.jobs.start(IMPORT, import_id)
 
 
 def _index_if_due(services: Services) -> None:

@@ -62,12 +62,17 @@ class Contact(Base):
 
 
 class Import(Base):
-    """One upload on its way into a list, from the stored file to the counts of its result."""
+    """One upload on its way into a list, or among the opt-outs, from the stored file to the counts of its result.
+
+    Of opt-outs `imported` are those who were not opted out before, `suppressed` those who were; `source` is where the
+    list is from. Undoing takes from `created` whom it freed: what is left of it stayed opted out, or was lifted before.
+    """
 
     __tablename__ = "contact_import"
     __table_args__ = (Index("ix_contact_import_header_key_started_at", "header_key", "started_at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(8), default="people", server_default="people")  # people | optouts
     list_id: Mapped[int | None] = mapped_column(ForeignKey("contact_list.id"))
     new_list_name: Mapped[str | None] = mapped_column(String(120))
     state: Mapped[str] = mapped_column(String(12))  # a key of `contacts.states.STATES`
@@ -100,6 +105,9 @@ class Import(Base):
     lease_until: Mapped[datetime | None]  # a worker is at it until then
     error: Mapped[str | None] = mapped_column(Text)  # msgid of the sentence for the person
     error_values: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    channel: Mapped[str | None] = mapped_column(String(12))  # of opt-outs: on which nobody of the file is written to
+    undo_reason: Mapped[str | None] = mapped_column(String(300))  # of opt-outs: why they were lifted again …
+    undo_by: Mapped[int | None]  # … and by whom. No foreign key: SQLite would copy the table to add one
 
 
 class ImportFault(Base):

@@ -114,12 +114,12 @@ def walk(session: Session, list_id: int, size: int = 2000) -> Iterator[Sequence[
         session.expunge_all()
 
 
-def recent_imports(session: Session, size: int = 10) -> list[tuple[Import, str | None]]:
-    """The latest imports that were not given up, with who made them."""
+def recent_imports(session: Session, size: int = 10, purpose: str = "people") -> list[tuple[Import, str | None]]:
+    """The latest imports of people, or of opt-outs, that were not given up, with who made them."""
     wanted = (
         select(Import, Person.name)
         .outerjoin(Person, Person.id == Import.created_by)
-        .where(Import.state != "discarded")
+        .where(Import.state != "discarded", Import.purpose == purpose)
         .order_by(Import.id.desc())
         .limit(size)
     )

@@ -52,16 +52,5 @@ PURPOSES = {
 USUAL_PURPOSE = "marketing"
 
 
-class Channel(NamedTuple):
-    """A way to reach somebody as people speak of it, and the gateway's channels that it covers."""
-
-    label: str
-    icon: str
-    covers: frozenset[str]
-
-
-CHANNELS = {
-    "sms": Channel(N_("SMS"), "message", frozenset({"sms", "flash", "interactive"})),
-    "whatsapp": Channel(N_("WhatsApp"), "brand-whatsapp", frozenset({"whatsapp"})),
-    "voice": Channel(N_("Voice call"), "phone", frozenset({"voice"})),
-}
+# The ways to reach a person, as opt-outs name them, too.
+CHANNELS = {"sms": N_("SMS"), "whatsapp": N_("WhatsApp"), "voice": N_("Voice call")}

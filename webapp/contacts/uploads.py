@@ -14,8 +14,9 @@ from webapp.contacts import consent, faults, service, sniffing, storing
 from webapp.contacts.columns import Mapping, Role, guess
 from webapp.contacts.consent import Consent
 from webapp.contacts.models import ContactList, Import, ImportFault
+from webapp.contacts.progress import shape_of
 from webapp.contacts.states import OPEN
-from webapp.contacts.work import name_columns, prepare, shape_of
+from webapp.contacts.work import name_columns, prepare
 from webapp.core import clock
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
@@ -64,7 +65,8 @@ def register(session: Session, folder: Path, path: Path, filename: str, person_i
             row.path = str(path.rename(path.with_suffix(".sheet")).relative_to(folder))
         else:
             row.state, row.format = "uploaded", "csv"
-            _apply(row, prepare(path, session if person_id is not None else None))
+            remembers = person_id is not None and more.get("purpose", "people") == "people"
+            _apply(row, prepare(path, session if remembers else None))
     except UserError:
         path.unlink(missing_ok=True)
         raise
@@ -104,7 +106,7 @@ def reshape(session: Session, folder: Path, import_id: int, encoding: str, delim
     path = folder / found.path
     shape = sniffing.sniff_csv(path, encoding=encoding, delimiter=delimiter)
     rows = sniffing.sample(path, shape)
-    named = name_columns(session, rows, has_header=has_header, width=shape.width)
+    named = name_columns(session if found.purpose == "people" else None, rows, has_header=has_header, width=shape.width)
     _apply(found, {"encoding": encoding, "delimiter": delimiter, "has_header": has_header, **named})
     _apply(found, {"state": "uploaded", "checked": {}})
     return found
@@ -142,7 +144,7 @@ def back_to_columns(session: Session, import_id: int) -> Import:
 def confirm(session: Session, import_id: int, list_name: str, stated: Consent, person_id: int | None) -> Import:
     """Start the import of a checked file into a list of that name, made where there is none."""
     found = _open(session, import_id)
-    if found.state != "ready":
+    if found.state != "ready" or found.purpose != "people":
         raise UserError(N_("Check the file first."))
     consent.check(stated)
     consent.state_for_import(session, import_id, stated, person_id)
@@ -193,7 +195,7 @@ def start_undo(session: Session, import_id: int) -> Import:
     """Have a worker take a finished import back; UserError where it is not finished."""
     moved = session.execute(
         update(Import)
-        .where(Import.id == import_id, Import.state == "done")
+        .where(Import.id == import_id, Import.state == "done", Import.purpose == "people")
         .values(state="undoing", lease_until=None)
         .returning(Import.id)
     ).all()

@@ -7,7 +7,7 @@ write a chunk that another one has taken over.
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from webapp.contacts import consent, faults, proofs, recall, sheets, sniffing, storing
+from webapp.contacts import consent, faults, proofs, recall, sheets, sniffing, storing, suppressing
 from webapp.contacts.columns import Mapping, guess
 from webapp.contacts.digest import Chunk, Digester, filled
 from webapp.contacts.models import Contact, ContactList, Import
-from webapp.contacts.reading import Row, Shape, Table
+from webapp.contacts.progress import LEASE, SHOWN_FAULTS, Lost, shape_of
+from webapp.contacts.progress import advance as _advance
+from webapp.contacts.reading import Row, Table
 from webapp.contacts.states import AT_WORK, NOT_STATED
 from webapp.contacts.undo import undo_chunk
 from webapp.core import clock, leases
@@ -33,12 +35,6 @@ from webapp.optouts import queries as optouts
 log = structlog.get_logger(__name__)
 
 CHUNK = 20_000  # rows a transaction: the fewer, the more often SQLite writes the same pages
-LEASE = timedelta(seconds=60)
-SHOWN_FAULTS = 50  # of a check, to be looked at before the import
-
-
-class Lost(Exception):
-    """Another worker has this import, or a person has stopped it."""
 
 
 def claim(db: Database, import_id: int) -> bool:
@@ -71,6 +67,8 @@ def run_claimed(db: Database, folder: Path, import_id: int) -> None:
         found = session.get(Import, import_id)
     assert found is not None
     steps = {"reading": _read_sheet, "checking": _check, "importing": _import, "undoing": _undo}
+    if found.purpose == "optouts":
+        steps |= suppressing.STEPS
     try:
         with without_collector():
             steps[found.state](db, folder, found)
@@ -96,19 +94,6 @@ def _fail(db: Database, folder: Path, import_id: int, msgid: str, values: dict[s
         )
         path = session.scalars(select(Import.path).where(Import.id == import_id)).one()
     (folder / path).unlink(missing_ok=True)
-
-
-def _advance(session: Session, found: Import, rows_before: int, **values: Any) -> None:
-    """Write progress, provided that the import is still ours and where we left it; `Lost` otherwise."""
-    values.setdefault("lease_until", moment(session) + LEASE)
-    moved = session.execute(
-        update(Import)
-        .where(Import.id == found.id, Import.state == found.state, Import.rows == rows_before)
-        .values(**values)
-        .returning(Import.id)
-    ).all()
-    if not moved:
-        raise Lost
 
 
 def prepare(
@@ -146,19 +131,12 @@ def name_columns(session: Session | None, rows: list[Row], *, has_header: bool, 
     return {"mapping": mapping.to_json(), "header_key": key}
 
 
-def shape_of(found: Import) -> Shape:
-    """How the file of an import is written, as found or as a person changed it."""
-    assert found.encoding is not None
-    assert found.delimiter is not None
-    return Shape(found.encoding, found.delimiter, found.has_header, found.mapping["width"])
-
-
 def _read_sheet(db: Database, folder: Path, found: Import) -> None:
     source = folder / found.path
     target = source.with_suffix(".csv")
     sheets.to_csv(source, target)
     with db.reading() as session:
-        asked = session if found.created_by is not None else None
+        asked = session if found.created_by is not None and found.purpose == "people" else None
         values = prepare(target, asked, encoding=sheets.ENCODING, delimiter=sheets.DELIMITER)
     with db.writing() as session:
         path = str(target.relative_to(folder))

@@ -23,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     any_,
     bindparam,
+    column,
     create_engine,
     event,
     func,
@@ -188,9 +189,17 @@ def insert_for(session: Session, table: Any) -> Any:
     return (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(table)
 
 
-def one_of(session: Session, column: ColumnElement[int] | InstrumentedAttribute[int], numbers: Sequence[int]) -> Any:
+def each(session: Session, numbers: Sequence[int]) -> ColumnElement[int]:
+    """Thousands of whole numbers as the rows of a SELECT; like those of `one_of` they travel as one parameter."""
+    if session.get_bind().dialect.name == "postgresql":
+        listed = bindparam(None, list(numbers), type_=ARRAY(BigInteger))
+        return func.unnest(listed, type_=BigInteger).column_valued("value")
+    return func.json_each(json.dumps(list(numbers))).table_valued(column("value", BigInteger)).c.value
+
+
+def one_of(session: Session, found: ColumnElement[int] | InstrumentedAttribute[int], numbers: Sequence[int]) -> Any:
     """`column IN (…)` for thousands of whole numbers: they travel as one parameter, so nothing is rendered for each."""
     if session.get_bind().dialect.name == "postgresql":
-        return column == any_(bindparam(None, list(numbers), type_=ARRAY(BigInteger)))
+        return found == any_(bindparam(None, list(numbers), type_=ARRAY(BigInteger)))
     values = func.json_each(json.dumps(list(numbers))).table_valued("value")
-    return column.in_(select(values.c.value))
+    return found.in_(select(values.c.value))

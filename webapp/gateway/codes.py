@@ -317,6 +317,11 @@ class ServiceType:
     fields: tuple[str, ...] = ()
 
     @property
+    def medium(self) -> str:
+        """What it reaches a person by, as opt-outs know it: a flash or an interactive SMS is an SMS to who gets it."""
+        return "sms" if self.channel in ("flash", "interactive") else self.channel
+
+    @property
     def media(self) -> bool:
         """Whether the message is a file."""
         return self.content != "text"

@@ -68,9 +68,9 @@ def cost(dialect: Dialect, kind: ServiceType, text: str) -> Cost:
     return Cost(found.parts, purse, found.parts, found.encoding, max(room - found.units, 0), found.offenders)
 
 
-def refusal(session: Session, conversation: Conversation) -> str | None:
+def refusal(session: Session, conversation: Conversation, dialect: Dialect) -> str | None:
     """The msgid of why this person cannot be answered, None where they can."""
-    if is_opted_out(session, conversation.number):
+    if is_opted_out(session, conversation.number, channel(dialect, conversation.channel_type).medium):
         return OPTED_OUT
     if phone.from_gateway(f"+{conversation.number}") is None:
         return NO_NUMBER
@@ -89,7 +89,7 @@ def answer(session: Session, key: str, person_id: int, text: str, *, seen: int, 
     words = tidy(text).strip()
     if again := _double(session, conversation.number, person_id, words):
         return again
-    _check(session, conversation, person_id, words, seen)
+    _check(session, conversation, person_id, words, seen, dialect)
     kind = channel(dialect, conversation.channel_type)
     message = outbox.send_one(
         session,
@@ -104,8 +104,10 @@ def answer(session: Session, key: str, person_id: int, text: str, *, seen: int, 
     return message
 
 
-def _check(session: Session, conversation: Conversation, person_id: int, words: str, seen: int) -> None:
-    why = refusal(session, conversation)
+def _check(
+    session: Session, conversation: Conversation, person_id: int, words: str, seen: int, dialect: Dialect
+) -> None:
+    why = refusal(session, conversation, dialect)
     if why:
         raise UserError(why, field="text")
     if not words:

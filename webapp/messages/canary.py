@@ -10,7 +10,7 @@ from webapp.gateway import codes
 from webapp.messages import outbox, queries
 from webapp.messages.models import Batch, Message, Run
 from webapp.messages.states import BatchState, RowState, RunState
-from webapp.optouts.models import OptOut
+from webapp.optouts.models import ASKED, OptOut
 
 log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=10)  # for the operators' word
@@ -55,10 +55,10 @@ def _judge(session: Session, run: Run, now: datetime) -> None:
 
 
 def _opted_out(session: Session, run: Run) -> int:
-    """People of the canary who opted out since the launch."""
+    """People of the canary who asked to be left alone since the launch."""
     found = session.scalar(
         select(func.count(func.distinct(OptOut.number)))
         .join(Message, Message.number == OptOut.number)
-        .where(Message.run_id == run.id, Message.state == RowState.ACCEPTED, OptOut.since >= run.created_at)
+        .where(Message.run_id == run.id, Message.state == RowState.ACCEPTED, OptOut.since >= run.created_at, ASKED)
     )
     return found or 0

@@ -174,7 +174,7 @@ def _range(claimed: Claimed) -> dict[str, int]:
 def opted_out(session: Session, settings: Settings, claimed: Claimed) -> set[int]:
     """Numbers of pending rows of the batch that must not be written to."""
     kind = DIALECTS[settings.gateway_dialect].types.get(claimed.type)
-    channels = [EVERY_CHANNEL, *([kind.channel] if kind else [])]
+    channels = [EVERY_CHANNEL, *([kind.medium] if kind else [])]
     return set(session.connection().scalars(_OPTED_OUT, {**_range(claimed), "channels": channels}))
 
 

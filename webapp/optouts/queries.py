@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from webapp.accounts.models import Person
 from webapp.core.db import one_of
 from webapp.core.paging import Page, page_of
-from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
+from webapp.optouts.models import ASKED, EVERY_CHANNEL, OptOut, OptOutEvent
 
 _CHUNK = 5000
 COUNTED = 500_000  # rows that are counted while somebody waits
@@ -97,16 +97,17 @@ def count(session: Session, limit: int = COUNTED) -> int:
 
 
 def count_since(session: Session, moment: datetime) -> int:
-    """How many people opted out since a moment (naive UTC)."""
-    return session.scalar(select(func.count()).select_from(OptOut).where(OptOut.since >= moment)) or 0
+    """How many people asked to be left alone since a moment (naive UTC); those of a list that came in do not count."""
+    return session.scalar(select(func.count()).select_from(OptOut).where(OptOut.since >= moment, ASKED)) or 0
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the opt-out page shows: one origin, numbers that end in some digits."""
+    """What the opt-out page shows: one origin, numbers that end in some digits, one channel."""
 
     origin: str = ""
     digits: str = ""
+    channel: str = ""
 
 
 def page(session: Session, wanted: Filter, after: str | None, size: int = 50) -> Page[OptOut]:
@@ -114,6 +115,8 @@ def page(session: Session, wanted: Filter, after: str | None, size: int = 50) ->
     query = select(OptOut).order_by(OptOut.since.desc(), OptOut.number.desc(), OptOut.channel.desc()).limit(size + 1)
     if wanted.origin:
         query = query.where(OptOut.origin == wanted.origin)
+    if wanted.channel:
+        query = query.where(OptOut.channel == wanted.channel)
     if wanted.digits:
         digits = wanted.digits[-15:]
         # read through in the index of numbers alone: the rows are four times as long

@@ -5,22 +5,19 @@ from pathlib import PurePosixPath
 from flask import flash, redirect, render_template, send_from_directory, url_for
 from flask_babel import gettext
 from flask_login import current_user
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from webapp.accounts import audit
 from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
-from webapp.contacts import consent, proofs, service
+from webapp.contacts import consent, proofs, service, suppression
 from webapp.contacts.forms import StatementForm, WithdrawForm
-from webapp.contacts.states import CHANNELS, NOT_STATED
+from webapp.contacts.states import NOT_STATED
 from webapp.contacts.views.blueprint import bp
 from webapp.contacts.views.people import the_person
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
 from webapp.core.web import read_session, settings, write_session
-from webapp.gateway.codes import DIALECTS
-from webapp.messages import outbox
 
 Answer = Response | tuple[str, int]
 
@@ -98,7 +95,8 @@ def withdraw_consent(list_id: int, contact_id: int) -> Answer:
     try:
         with write_session() as session:
             closed = consent.withdraw(session, found.number, purpose, form.channels.data, reason, current_user.id)
-            _stop_waiting(session, found.number, closed)
+            for channel in closed:
+                suppression.stop_waiting(session, settings().gateway_dialect, found.number, channel)
             audit.record(
                 session,
                 "consent.withdraw",
@@ -115,14 +113,6 @@ def withdraw_consent(list_id: int, contact_id: int) -> Answer:
     else:
         flash(gettext("The consent is withdrawn."), "success")
     return _back(list_id, contact_id)
-
-
-def _stop_waiting(session: Session, number: int, closed: frozenset[str]) -> None:
-    kinds = DIALECTS[settings().gateway_dialect].types.values()
-    types = frozenset(kind.type for kind in kinds if kind.channel in closed)
-    if closed:
-        everything = frozenset().union(*(channel.covers for channel in CHANNELS.values())) <= closed
-        outbox.suppress(session, number, types=None if everything else types)
 
 
 @bp.get("/contacts/consent/<int:statement_id>/proof")

@@ -11,13 +11,14 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit
 from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
-from webapp.contacts import commands, consent, faults, proofs, queries, service, uploads
+from webapp.contacts import commands, consent, faults, proofs, queries, service, suppressing, suppression, uploads
 from webapp.contacts.columns import ROLES, Mapping, Role
 from webapp.contacts.forms import ConsentForm, UploadForm
 from webapp.contacts.jobs import IMPORT
 from webapp.contacts.models import ContactList, Import
 from webapp.contacts.sniffing import DELIMITERS, ENCODINGS
 from webapp.contacts.states import BASES, PURPOSES, STATES
+from webapp.contacts.views import suppression as optout_pages
 from webapp.contacts.views.blueprint import bp
 from webapp.core import phone
 from webapp.core.errors import UserError
@@ -108,10 +109,11 @@ def _page(import_id: int, form: ConsentForm | None = None, problem: str = "") ->
         return render_template("contacts/import_working.html", **shown, progress=progress_of(found))
     if found.state == "uploaded":
         return _columns_page(found, shown)
+    people = found.purpose == "people"
     if found.state == "ready":
-        return _check_page(found, shown, form)
+        return _check_page(found, shown, form) if people else optout_pages.check_page(found)
     if found.state in ("done", "undone"):
-        return _result_page(found, shown)
+        return _result_page(found, shown) if people else optout_pages.result_page(found)
     return render_template("contacts/import_stopped.html", **shown)
 
 
@@ -119,6 +121,10 @@ def _columns_page(found: Import, shown: dict[str, object]) -> str:
     folder = settings().instance
     anew = request.args.get("columns") == "guess"
     mapping = uploads.guessed(folder, found) if anew else Mapping.from_json(found.mapping)
+    words = ROLE_WORDS
+    if found.purpose == suppression.PURPOSE:
+        mapping = suppressing.numbers_only(mapping)
+        words = {role: ROLE_WORDS[role] for role in ("number", "ddd", "skip")}
     rows = uploads.resample(folder, found)
     return render_template(
         "contacts/import_columns.html",
@@ -126,7 +132,7 @@ def _columns_page(found: Import, shown: dict[str, object]) -> str:
         mapping=mapping,
         anew=anew,
         rows=[cells for _, cells in rows[:PREVIEW_ROWS]],
-        roles=ROLE_WORDS,
+        roles=words,
         encodings=ENCODINGS,
         delimiters=DELIMITERS,
     )
@@ -274,8 +280,11 @@ def confirm_import(import_id: int) -> Response | tuple[str, int]:
 def discard_import(import_id: int) -> Response:
     """Give up an import that has not begun."""
     with write_session() as session:
-        uploads.discard(session, settings().instance, import_id)
+        found = uploads.discard(session, settings().instance, import_id)
         audit.record(session, "import.discard", f"import {import_id}")
+    if found.purpose == suppression.PURPOSE:
+        flash(gettext("The file is gone; nobody was opted out."), "success")
+        return redirect(url_for("contacts.optouts"), 303)
     flash(gettext("The file is gone; no list was changed."), "success")
     return redirect(url_for("contacts.start_import"), 303)
 

@@ -8,17 +8,18 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit
 from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
-from webapp.contacts import channels, consent, queries, service
+from webapp.contacts import consent, queries, service
 from webapp.contacts.consent import Consent
 from webapp.contacts.forms import PersonForm
 from webapp.contacts.models import Contact
-from webapp.contacts.states import BASES, CHANNELS, PURPOSES, WITHDRAWN
+from webapp.contacts.states import BASES, PURPOSES, WITHDRAWN
 from webapp.contacts.views.blueprint import bad_number, bp, handle
 from webapp.core import phone
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
 from webapp.core.web import read_session, write_session
 from webapp.optouts import queries as optouts
+from webapp.optouts.models import CHANNELS
 
 _PREFIX = "field-"
 
@@ -124,13 +125,13 @@ def _person_page(list_id: int, contact_id: int, *, revealed: bool) -> str:
         lists=queries.lists_of(session, found.number),
         imports=queries.imports_of(session, found),
         entries=entries,
-        standings=consent.standings(entries, channels.covered({row.channel for row in out})),
+        standings=consent.standings(entries, {row.channel for row in out}),
         bases=BASES,
         purposes=PURPOSES,
-        channels=CHANNELS,
         withdrawn=WITHDRAWN,
-        optouts=channels.deeds(out),
+        optouts=out,
         history=optouts.history(session, found.number),
+        channels=CHANNELS,
         revealed=revealed,
         handled=handle(found.number),
     )

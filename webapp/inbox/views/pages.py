@@ -19,6 +19,7 @@ from webapp.gateway.codes import DIALECTS, Dialect
 from webapp.inbox import answering, canned, queries, service
 from webapp.inbox import thread as threads
 from webapp.inbox.models import Conversation, Draft
+from webapp.optouts.models import CHANNELS
 
 Context = dict[str, Any]
 
@@ -86,7 +87,7 @@ def list_url(list_id: int) -> str | None:
 
 
 # `tr` translates what is stored; the templates' own `_` would also read a "%" in it as a placeholder.
-HELPERS: Context = {"stamp": stamp, "span": span, "list_url": list_url, "tr": gettext}
+HELPERS: Context = {"stamp": stamp, "span": span, "list_url": list_url, "tr": gettext, "channels": CHANNELS}
 
 
 def queue_context(session: Session, at: Where, current: str | None = None) -> Context:
@@ -121,7 +122,7 @@ def head_context(session: Session, conversation: Conversation) -> Context:
         "conversation": conversation,
         "assignee": queries.name_of(session, conversation.assignee_id),
         "colleagues": colleagues if may("inbox.work") else [],
-        "refusal": answering.refusal(session, conversation),
+        "refusal": answering.refusal(session, conversation, dialect()),
         "number_shown": None,
     }
 
@@ -159,7 +160,7 @@ def mode(session: Session, conversation: Conversation) -> str:
     """Which reply box a person gets: none (reads only), refused, taken (a colleague has it) or write."""
     if not may("inbox.work"):
         return "none"
-    if answering.refusal(session, conversation):
+    if answering.refusal(session, conversation, dialect()):
         return "refused"
     return "write" if conversation.assignee_id in (None, current_user.id) else "taken"
 
@@ -174,7 +175,7 @@ def reply_context(session: Session, conversation: Conversation, text: str | None
         "missing": [name for name in missing.split(",") if name.isidentifier()][:20],
         "conversation": conversation,
         "mode": mode(session, conversation),
-        "refusal": answering.refusal(session, conversation),
+        "refusal": answering.refusal(session, conversation, dialect()),
         "assignee": queries.name_of(session, conversation.assignee_id),
         "text": typed,
         "seen": answering.last_answer(session, conversation.number),
