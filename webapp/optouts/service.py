@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from webapp.core import clock
 from webapp.core.db import insert_for
 from webapp.core.text import fold_word, tidy
-from webapp.optouts import queries
+from webapp.optouts import erased, queries
 from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
 
 OPT_OUT_WORDS = frozenset({"sair", "pare", "parar", "cancelar", "remover", "descadastrar", "stop"})
@@ -42,8 +42,13 @@ def add_many(
     channel: str = EVERY_CHANNEL,
     person_id: int | None = None,
 ) -> list[int]:
-    """Opt many people out; returns the numbers that were not opted out before, each once."""
+    """Opt many people out; returns the numbers that were not opted out before, each once.
+
+    Who was erased is kept out by that already, and their number is not written down again.
+    """
     wanted = list(dict.fromkeys(numbers))
+    if gone := erased.suppressed(session, wanted):
+        wanted = [number for number in wanted if number not in gone]
     now = clock.now()
     added: list[int] = []
     for start in range(0, len(wanted), _CHUNK):
