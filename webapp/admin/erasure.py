@@ -50,9 +50,8 @@ def request(session: Session, number: int, reason: str, person_id: int | None) -
         "mark": mark, "open_mark": mark, "number": number, "state": "requested", "reason": why, "requested_at": now,
         "requested_by": person_id, "waits": {}, "counts": {},
     }  # fmt: skip
-    made = session.execute(
-        insert_for(session, Erasure).values(**row).on_conflict_do_nothing(index_elements=["open_mark"])
-    ).rowcount  # type: ignore[attr-defined]
+    insert = insert_for(session, Erasure).values(**row).on_conflict_do_nothing(index_elements=["open_mark"])
+    made = session.execute(insert.returning(Erasure.id)).all()
     if made:
         erased.keep(session, number, now)
         optouts.hold_back(session, number)

@@ -136,6 +136,7 @@ def forget_person(session: Session, folder: Path, number: int, files: list[int])
     stood = session.scalars(select(Import.id).where(Import.id.in_(files), Import.state.in_(OPEN))).all()
     for import_id in stood:
         uploads.discard(session, folder, import_id)
+    session.flush()
     session.expire_all()
     return {
         "lists": len(left), "copies": int(copies.rowcount), "wrong_rows": len(wrong),  # type: ignore[attr-defined]

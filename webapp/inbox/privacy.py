@@ -108,6 +108,7 @@ def forget_person(session: Session, number: int, until: datetime | None = None) 
             gone[key] = _count(session.execute(delete(model).where(model.number == number)))
     if any(gone.values()):
         conversations.bump(session)
+    session.flush()
     session.expire_all()
     return gone
 

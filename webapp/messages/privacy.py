@@ -101,6 +101,7 @@ def forget_person(session: Session, number: int) -> dict[str, int]:
     loose = [row.id for row in _loose(session, number) if mentions(row.raw or "", number)]
     if loose:
         gone["receipts"] += _count(session.execute(update(Receipt).where(Receipt.id.in_(loose)).values(raw=None)))
+    session.flush()
     session.expire_all()
     return gone
 
