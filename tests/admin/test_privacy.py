@@ -391,6 +391,7 @@ def test_a_text_with_markup_stays_text_in_the_copy(services: Services, admin: Fl
 def test_what_is_no_number_gets_a_sentence(admin: FlaskClient, wrong: str) -> None:
     answer = admin.post("/admin/privacy", data={"number": wrong})
     assert answer.status_code == 422 and "Please check before going on" in answer.text
+    assert "W r i t e" not in answer.text  # a sentence, not its letters
 
 
 def test_a_number_that_nobody_knows_can_be_kept_out_all_the_same(services: Services, admin: FlaskClient) -> None:

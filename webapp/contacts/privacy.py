@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Text, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from webapp.contacts import storing, uploads
+from webapp.contacts import faults, storing, uploads
 from webapp.contacts.models import Contact, ContactList, Import, ImportBefore, ImportFault
-from webapp.contacts.states import AT_WORK, OPEN
+from webapp.contacts.states import AT_WORK, BASES, OPEN
 from webapp.core.dossier import Section
 from webapp.core.i18n import N_
 from webapp.core.spelling import like, mentions
@@ -59,10 +59,10 @@ def tell(session: Session, folder: Path, number: int, most: int) -> list[Section
                 str(brought.consent_date) if brought and brought.consent_date else None,
             )
             for row, name, brought in lists
-        ]),
+        ], {"basis": BASES}),
         Section("wrong_rows", N_("Rows of files that could not be used"), _ROWS, len(wrong), [
             (name, row.line, row.column, row.value, row.reason, row.row) for row, name in wrong[:most]
-        ]),
+        ], {"reason": {key: words for key, (words, _) in faults.ROW.items()}}),
         Section("copies", N_("Copies for undoing an import"), _BEFORE, _count_of(session, ImportBefore, before), [
             (name, row.name, row.fields) for row, name in copies
         ]),

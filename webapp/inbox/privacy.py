@@ -18,7 +18,7 @@ from webapp.inbox.models import Conversation, ConversationEvent, Draft, Inbound,
 CHUNK = 1000  # raw bodies read at a time
 
 _REPLIES = (
-    ("at", N_("When")), ("text", N_("Text")), ("source", N_("By")), ("opted_out", N_("Opted out")),
+    ("at", N_("When")), ("text", N_("Text")), ("source", N_("By")), ("opted_out", N_("Opt-out")),
     ("carrier", N_("Operator")), ("number_as_it_came", N_("Number as it came")),
 )  # fmt: skip
 _THREAD = (("opened_at", N_("Since")), ("last_at", N_("Last exchange")), ("name", N_("Name")), ("state", N_("State")))
@@ -27,6 +27,10 @@ _WORDS = (("at", N_("When")), ("text", N_("Text")))
 _BESIDE: tuple[tuple[str, Any], ...] = (
     ("drafts", Draft), ("notes", Note), ("events", ConversationEvent), ("conversation", Conversation),
 )  # fmt: skip
+_SOURCES = {
+    "callback": N_("The gateway called"), "mo_new": N_("The gateway was asked"), "mo": N_("The gateway was asked"),
+}  # fmt: skip
+_STATES = {"open": N_("being looked after"), "closed": N_("closed")}
 _RAW = (("received_at", N_("When")), ("source", N_("By")), ("body", N_("As it came")))
 
 
@@ -46,22 +50,34 @@ def tell(session: Session, number: int, most: int) -> list[Section]:
     return [
         Section("replies", N_("Replies"), _REPLIES, replies, [
             (row.at, row.text, row.source, row.opted_out, row.carrier, row.number_raw) for row in heard
-        ]),
+        ], {"source": _SOURCES}),
         Section("conversation", N_("Conversation"), _THREAD, threads, [
             (row.opened_at, row.last_at, row.name, row.state) for row in talked
-        ]),
+        ], {"state": _STATES}),
         Section("notes", N_("Notes of colleagues"), _WORDS, notes, [(row.at, row.text) for row in noted]),
         Section("drafts", N_("Answers that were not sent"), _WORDS, drafts, [(row.at, row.text) for row in typed]),
         Section("raw_replies", N_("Replies as they came"), _RAW, len(raws), [
             (row.received_at, row.source, _only_theirs(row.body, number)) for row in bodies
-        ]),
+        ], {"source": _SOURCES}),
     ]  # fmt: skip
 
 
 def _only_theirs(body: bytes, number: int) -> str:
-    """The bytes of a callback; an answer about many people is not for one of them to read."""
-    text = body.decode("utf-8", "replace")
-    return text if not text.lstrip().startswith(("{", "[")) else ""
+    """What came in about one person: of an answer about many, their part."""
+    rows = _rows_of(body)
+    if rows is None:
+        return body.decode("utf-8", "replace")
+    told = [json.dumps(row, ensure_ascii=False) for row in rows]
+    return "\n".join(row for row in told if mentions(row, number))
+
+
+def _rows_of(body: bytes) -> list[Any] | None:
+    """The replies of an answer of `mo_new` or `mo`; None for the bytes of a callback, which is about one person."""
+    try:
+        rows = json.loads(body)["messages"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return rows if isinstance(rows, list) else None
 
 
 def _raw_of(session: Session, number: int) -> Iterator[int]:
@@ -144,13 +160,8 @@ def _forget_raw(session: Session, number: int, until: datetime | None) -> int:
 
 def _without(body: bytes, number: int) -> bytes:
     """An answer about many people without one of them; nothing where nobody else is in it."""
-    try:
-        answer = json.loads(body)
-        rows = answer["messages"]
-        others = [row for row in rows if not mentions(json.dumps(row, ensure_ascii=False), number)]
-    except (ValueError, KeyError, TypeError):
-        return b""
-    return json.dumps({**answer, "messages": others}, ensure_ascii=False).encode() if others else b""
+    others = [row for row in _rows_of(body) or [] if not mentions(json.dumps(row, ensure_ascii=False), number)]
+    return json.dumps({**json.loads(body), "messages": others}, ensure_ascii=False).encode() if others else b""
 
 
 def _count(result: Any) -> int:

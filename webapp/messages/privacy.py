@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from webapp.core.dossier import Section, Value
 from webapp.core.i18n import N_
 from webapp.core.spelling import like, mentions
+from webapp.gateway import codes
 from webapp.messages import outbox
 from webapp.messages.models import Message, Receipt, Run
 from webapp.messages.reference import encode
-from webapp.messages.states import RowState
+from webapp.messages.states import ROW_LOOKS, RowState
 
 REASON = "erased"
 SINGLES = ("reply", "test")  # launches for one person alone: their text is that person's
@@ -27,6 +28,10 @@ _RECEIPTS = (
     ("heard_at", N_("When")), ("source", N_("By")), ("reference", N_("Reference")), ("status", N_("Status")),
     ("carrier", N_("Operator")), ("raw", N_("As it came")),
 )  # fmt: skip
+_STATUSES = {code: known.label for code, known in codes.STATUSES.items()}
+_SOURCES = {
+    "callback": N_("The gateway called"), "mt_id": N_("The gateway was asked"), "mt_date": N_("The gateway was asked"),
+}  # fmt: skip
 
 
 def tell(session: Session, number: int, most: int) -> list[Section]:
@@ -44,8 +49,22 @@ def tell(session: Session, number: int, most: int) -> list[Section]:
     count = session.scalar(select(func.count()).where(ours)) or 0
     answers = session.scalar(select(func.count()).select_from(heard.subquery())) or 0
     return [
-        Section("messages", N_("Messages"), _MESSAGES, count, [_row(message, run) for message, run in shown]),
-        Section("receipts", N_("Delivery reports"), _RECEIPTS, answers + len(loose), receipts),
+        Section(
+            "messages",
+            N_("Messages"),
+            _MESSAGES,
+            count,
+            [_row(message, run) for message, run in shown],
+            {"state": {key: words for key, (words, _, _) in ROW_LOOKS.items()}, "status": _STATUSES},
+        ),
+        Section(
+            "receipts",
+            N_("Delivery reports"),
+            _RECEIPTS,
+            answers + len(loose),
+            receipts,
+            {"status": _STATUSES, "source": _SOURCES},
+        ),
     ]
 
 

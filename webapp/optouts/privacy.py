@@ -14,10 +14,15 @@ from webapp.optouts.models import EVERY_CHANNEL, OptOut, OptOutEvent
 
 _OUT = (("since", N_("Since")), ("channel", N_("Channel")), ("origin", N_("Where from")), ("reason", N_("Reason")))
 _CHANGES = (
-    ("at", N_("When")), ("change", N_("Change")), ("channel", N_("Channel")), ("origin", N_("Where from")),
+    ("at", N_("When")), ("change", N_("What happened")), ("channel", N_("Channel")), ("origin", N_("Where from")),
     ("reason", N_("Reason")),
 )  # fmt: skip
 HELD = "erasure"  # `origin` of what keeps a person back while they are being erased
+_CHANNELS = {EVERY_CHANNEL: N_("all channels")}
+_ORIGINS = {
+    "reply": N_("asked by reply"), "hand": N_("added by a colleague"), "import": N_("from a suppression list"),
+}  # fmt: skip
+_HAPPENED = {"added": N_("Opt-out"), "lifted": N_("May be written to again")}
 _STONE = (("at", N_("When")), ("suppressed", N_("Not written to")))
 
 
@@ -29,10 +34,10 @@ def tell(session: Session, number: int, most: int) -> list[Section]:
     return [
         Section("optouts", N_("Opt-outs"), _OUT, len(out), [
             (row.since, row.channel, row.origin, row.reason) for row in out[:most]
-        ]),
+        ], {"channel": _CHANNELS, "origin": _ORIGINS}),
         Section("optout_history", N_("Changes of opt-outs"), _CHANGES, len(changes), [
             (row.at, row.change, row.channel, row.origin, row.reason) for row in changes[:most]
-        ]),
+        ], {"channel": _CHANNELS, "origin": _ORIGINS, "change": _HAPPENED}),
         Section("erased", N_("Earlier erasure"), _STONE, len(stones), stones[:most]),
     ]  # fmt: skip
 
