@@ -64,9 +64,10 @@ class Database:
     """The engine of one installation and the transactions on it."""
 
     def __init__(self, url: str, folder: Path | None = None) -> None:
-        """`folder`: the instance's, for what must not lie in the database itself; sessions carry it in their `info`."""
+        """`folder`: the instance's, for what must not lie in the database itself; sessions carry it in their `info`,
+        and `kept`, where what is costly to load may be kept from one session to the next."""
         self.url = url
-        self._info = {"folder": folder}
+        self._info: dict[str, Any] = {"folder": folder, "kept": {}}
         self.is_sqlite = url.startswith("sqlite")
         self._turn = RLock()
         # hide_parameters: an error's text goes to the log, and numbers and hashes must not

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp.core.db import insert_for
@@ -23,6 +24,7 @@ from webapp.optouts.models import Erased
 
 KEY_FILE = "erased_key"
 _BYTES = 16  # of a mark
+_KEPT = "erased"
 REASON_LIMIT = 300  # characters
 
 KEY_LOST = N_(
@@ -55,12 +57,18 @@ class Tombstones:
     def __init__(self, key: bytes, rows: Iterable[tuple[str, datetime, bool]]) -> None:
         self._key = key
         self._rows = {mark: (at, suppressed) for mark, at, suppressed in rows}
-        self._suppressed = {mark for mark, (_, suppressed) in self._rows.items() if suppressed}
+        self._suppressed = {bytes.fromhex(mark) for mark, (_, suppressed) in self._rows.items() if suppressed}
 
     def suppressed(self, numbers: Iterable[int]) -> set[int]:
         """Those of the numbers that are not taken in and not written to."""
-        key, marks = self._key, self._suppressed
-        return {number for number in numbers if _hash(key, number) in marks} if marks else set()
+        key, marks, size = self._key, self._suppressed, _BYTES
+        if not marks:
+            return set()
+        return {
+            number
+            for number in numbers
+            if blake2b(number.to_bytes(8, "big"), key=key, digest_size=size).digest() in marks
+        }
 
     def is_old(self, number: int | None, at: datetime | None) -> bool:
         """Whether something about a number is of before its erasure (naive UTC; None: nobody says when, so it is)."""
@@ -72,8 +80,18 @@ class Tombstones:
 
 def load(session: Session) -> Tombstones | None:
     """All tombstones, None where nobody was ever erased: the one question that every import and sweep pays for."""
-    rows = session.execute(select(Erased.mark, Erased.at, Erased.suppressed)).all()
-    return Tombstones(_key(session), [(mark, at, suppressed) for mark, at, suppressed in rows]) if rows else None
+    count, at, lifted = session.execute(select(func.count(), func.max(Erased.at), func.max(Erased.lifted_at))).one()
+    if not count:
+        return None
+    key, state = _key(session), (count, at, lifted)  # every change of a tombstone changes one of these
+    kept: dict[str, Any] = session.info["kept"]
+    found = kept.get(_KEPT)
+    if found is None or found[0] != (key, state):
+        rows = session.execute(select(Erased.mark, Erased.at, Erased.suppressed)).all()
+        found = (key, state), Tombstones(key, [(row.mark, row.at, row.suppressed) for row in rows])
+        kept[_KEPT] = found
+    stones: Tombstones = found[1]
+    return stones
 
 
 def is_any(session: Session) -> bool:
