@@ -29,6 +29,7 @@ from webapp.gateway.codes import response
 from webapp.gateway.errors import GatewayError
 from webapp.gateway.models import Account
 from webapp.messages.models import WorkerSeen
+from webapp.optouts import erased
 
 OK, WARN, FAIL = "ok", "warn", "FAIL"
 QUIET = timedelta(seconds=60)  # a worker that was not seen for so long is away
@@ -126,6 +127,7 @@ def _belongs(services: Services) -> Iterator[Finding]:
             if session.get(installation.Installation, 1) is None:
                 return
             installation.check(session, folder)
+            erased.check(session)
         installation.check_key(folder, keys_of(services.settings))
     except UserError as error:
         yield Finding(FAIL, "folder", error.msgid % error.values)

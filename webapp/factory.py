@@ -9,6 +9,7 @@ from webapp.accounts import jobs as accounts_jobs
 from webapp.accounts import login
 from webapp.accounts import views as accounts
 from webapp.accounts.guards import public
+from webapp.admin import jobs as admin_jobs
 from webapp.admin import views as admin
 from webapp.campaigns import jobs as campaigns_jobs
 from webapp.campaigns import views as campaigns
@@ -17,7 +18,8 @@ from webapp.contacts import views as contacts
 from webapp.core import assets_views, errorpages, filters, i18n, security, web
 from webapp.core.db import Database
 from webapp.core.jobs import Jobs
-from webapp.core.secrets import keep, sealed_box
+from webapp.core.keyfile import keep
+from webapp.core.secrets import sealed_box
 from webapp.core.settings import ROOT, Settings
 from webapp.core.web import Services
 from webapp.credits import jobs as credits_jobs
@@ -30,7 +32,7 @@ from webapp.reports import jobs as reports_jobs
 from webapp.reports import views as reports
 
 PAGES = (accounts, contacts, campaigns, inbox, reports, credits, dashboard, admin)
-JOBS = (accounts_jobs, credits_jobs, messages_jobs, contacts_jobs, campaigns_jobs, inbox_jobs, reports_jobs)
+JOBS = (accounts_jobs, credits_jobs, messages_jobs, contacts_jobs, campaigns_jobs, inbox_jobs, reports_jobs, admin_jobs)
 
 
 def keys_of(settings: Settings) -> list[str]:
@@ -42,7 +44,7 @@ def make_services(settings: Settings, *, immediate_jobs: bool = False) -> Servic
     """Open what one process of an installation needs: database, job queue, keys."""
     services = Services(
         settings=settings,
-        db=Database(settings.database_url),
+        db=Database(settings.database_url, settings.instance),
         jobs=Jobs(settings.database_url, immediate=immediate_jobs),
         box=sealed_box(*keys_of(settings)),
     )

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from webapp.accounts.guards import public
 from webapp.core.db import moment
-from webapp.core.secrets import keep
+from webapp.core.keyfile import keep
 from webapp.core.web import services
 from webapp.messages.models import Batch, Message, Receipt, WorkerSeen
 from webapp.schema import head, revision

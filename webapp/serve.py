@@ -24,6 +24,7 @@ from webapp.gateway import account
 from webapp.inbox import intake
 from webapp.messages.hooks import Callbacks
 from webapp.messages.worker import Worker
+from webapp.optouts import erased
 from webapp.processes import Family, die_with_parent, ended_by_signal, free_address
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,7 @@ def _first_start(services: Services) -> None:
     with services.db.writing() as session:
         installation.check(session, settings.instance)
         installation.check_key(settings.instance, keys_of(settings))
+        erased.check(session)
         account.ensure_token(session, settings, services.box)
 
 

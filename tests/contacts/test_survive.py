@@ -215,7 +215,7 @@ def test_postgresql_takes_two_imports_at_once(postgres: Services, small_chunks: 
 
 
 def _run_and_wait(url: str, folder: str, import_id: int) -> None:
-    work.run(Database(url), Path(folder), import_id)
+    work.run(Database(url, Path(folder)), Path(folder), import_id)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be killed")

@@ -3,12 +3,12 @@
 import threading
 from pathlib import Path
 
-from webapp.core import secrets
+from webapp.core import keyfile, secrets
 
 
 def test_a_kept_secret_is_made_once_even_by_many_at_once(tmp_path: Path) -> None:
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(secrets.keep(tmp_path / "key"))) for _ in range(12)]
+    threads = [threading.Thread(target=lambda: found.append(keyfile.keep(tmp_path / "key"))) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:

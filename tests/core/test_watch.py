@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from webapp.core import clock
-from webapp.core.secrets import keep
+from webapp.core.keyfile import keep
 from webapp.core.web import Services
 from webapp.messages.models import WorkerSeen
 

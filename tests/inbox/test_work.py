@@ -17,7 +17,7 @@ from webapp.core import clock
 from webapp.core.errors import UserError
 from webapp.core.web import Services
 from webapp.gateway.codes import CLASSIC
-from webapp.inbox import answering, canned, intake, queries, service
+from webapp.inbox import answering, canned, intake, privacy, queries, service
 from webapp.inbox import thread as threads
 from webapp.inbox.models import CannedReply, Conversation, ConversationEvent, Draft, Note
 from webapp.messages.models import Message
@@ -273,7 +273,7 @@ def test_erasing_a_person_leaves_nothing_of_them_and_all_of_others(services: Ser
     replies.callback(services, ANA, "outro segredo")
     with services.db.writing() as session:
         service.add_note(session, queries.key_of(session, ANA) or "", two[0], "nota")
-        service.forget_person(session, ANA)
+        privacy.forget_person(session, ANA)
     assert [reply.number for reply in replies.all_inbound(services)] == [BRUNO]
     assert replies.count(services, Note) == 0 and replies.count(services, Conversation) == 1
     assert not any(b"segredo" in raw.body for raw in replies.raw_rows(services))

@@ -73,3 +73,32 @@ def _start_of(day: date | None, zone: str, days: int = 0) -> datetime | None:
     if day is None or not 1970 <= day.year <= 9000:
         return None
     return clock.naive(clock.local_to_utc(datetime.combine(day + timedelta(days=days), time()), zone))
+
+
+class FindForm(FlaskForm):  # type: ignore[misc]
+    """The number of a person who asks what is held of them."""
+
+    number = StringField(
+        lazy_gettext("Phone number"), [DataRequired(lazy_gettext("Write the number.")), Length(max=40)]
+    )
+
+
+class EraseForm(FlaskForm):  # type: ignore[misc]
+    """Why a person is erased, and that it is this one."""
+
+    reason = StringField(
+        lazy_gettext("Reason"),
+        [DataRequired(lazy_gettext("Write why: the day and the way of the request, or its number.")), Length(max=300)],
+    )
+    digits = StringField(
+        lazy_gettext("Last four digits of the number"), [DataRequired(lazy_gettext("Write the last four digits."))]
+    )
+
+
+class LiftErasedForm(FlaskForm):  # type: ignore[misc]
+    """Why a number may be taken in again."""
+
+    reason = StringField(
+        lazy_gettext("Why is this number accepted again?"),
+        [DataRequired(lazy_gettext("Write why.")), Length(max=300)],
+    )

@@ -25,6 +25,11 @@ ACTIONS: dict[str, str] = {
     "callbacks.reveal": N_("Saw the callback addresses"),
     "callbacks.rotate": N_("Made a new callback token"),
     "audit.export": N_("Exported the audit trail"),
+    "privacy.find": N_("Looked up what is held about a person"),
+    "privacy.export": N_("Exported what is held about a person"),
+    "privacy.erase": N_("Asked for a person's erasure"),
+    "privacy.erased": N_("Erased a person"),
+    "privacy.lift": N_("Accepted an erased person's number again"),
     "batch.again": N_("Had a batch sent again"),
     "batch.leave": N_("Gave a batch up"),
     "campaign.create": N_("Created a campaign"),
@@ -68,6 +73,7 @@ SUBJECTS: dict[str, str] = {
     "campaign": N_("campaign"),
     "contact": N_("contact"),
     "conversation": N_("conversation"),
+    "erasure": N_("erasure"),
     "import": N_("import"),
     "list": N_("list"),
     "message": N_("message"),
@@ -96,6 +102,18 @@ RAW_PROBLEMS: dict[str, str] = {
     "odd_rows": N_("Some of its replies could not be understood; the others went to the inbox."),
     "too_few": N_("The gateway announced more replies than it sent."),
     "error": N_("Recado failed while reading it. Read it again after an update."),
+}
+
+ERASURES: dict[str, tuple[str, str, str]] = {  # label, look, icon
+    "requested": (N_("Beginning"), "operator", "loader-2"),
+    "waiting": (N_("Waiting"), "waiting", "clock"),
+    "done": (N_("Erased"), "delivered", "circle-check"),
+}
+
+ERASURE_WAITS: dict[str, str] = {
+    "messages": N_("messages that are leaving, or whose outcome the gateway has yet to tell"),
+    "launches": N_("campaigns that are being launched"),
+    "files": N_("files that are being imported"),
 }
 
 SOURCES: dict[str, str] = {

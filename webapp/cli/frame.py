@@ -53,7 +53,7 @@ class Installation:
     @cached_property
     def db(self) -> Database:
         """Its database. Raises UserError where that has another schema than ours."""
-        opened = Database(self.settings.database_url)
+        opened = Database(self.settings.database_url, self.settings.instance)
         schema.require(opened)
         return opened
 

@@ -50,7 +50,7 @@ def main() -> None:
     """The child: its task comes on standard input."""
     logs.configure()
     told = json.load(sys.stdin)
-    db = Database(told["url"])
+    db = Database(told["url"], Path(told["folder"]))
     try:
         work.run(db, Path(told["folder"]), told["import_id"])
     finally:

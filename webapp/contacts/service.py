@@ -15,6 +15,7 @@ from webapp.core.db import insert_for
 from webapp.core.errors import NotFound, UserError
 from webapp.core.i18n import N_
 from webapp.core.text import fold, tidy
+from webapp.optouts import erased
 
 MAX_LIST_NAME = 120
 
@@ -110,8 +111,13 @@ def purge_chunk(session: Session, size: int = 5000) -> int:
 
 
 def add_person(session: Session, list_id: int, found: phone.Parsed, name: str, values: Mapping[str, str]) -> Contact:
-    """Put one person into a list by hand, or update who is in it already; UserError for a value that is too long."""
+    """Put one person into a list by hand, or update who is in it already.
+
+    UserError for a value that is too long, and for somebody who was erased.
+    """
     the_list(session, list_id)
+    if erased.is_suppressed(session, found.number):
+        raise UserError(erased.REFUSED, field="number")
     _check_lengths(values)
     person = person_of(found, name, _filled(values))
     storing.lock_list(session, list_id)

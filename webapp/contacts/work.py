@@ -25,6 +25,7 @@ from webapp.contacts.progress import LEASE, SHOWN_FAULTS, Lost, shape_of
 from webapp.contacts.progress import advance as _advance
 from webapp.contacts.reading import Row, Table
 from webapp.contacts.states import AT_WORK, NOT_STATED
+from webapp.contacts.storable import storable
 from webapp.contacts.undo import undo_chunk
 from webapp.core import clock, leases
 from webapp.core.db import Database, moment
@@ -179,12 +180,13 @@ def _check(db: Database, folder: Path, found: Import) -> None:
     while (chunk := reader.chunk()) is not None:
         with db.reading() as session:
             out = len(optouts.opted_out(session, [person.number for person in chunk.people]))
+            showable = storable(session, chunk)
         totals.update(
             rows=chunk.rows, imported=len(chunk.people) - out, duplicates=len(chunk.repeats), repaired=chunk.repaired
         )
         totals.update(rejected=len(chunk.faults), suppressed=out, landlines=chunk.landlines)
         repairs.update(chunk.repairs)
-        shown += [fault._asdict() for fault in chunk.faults[: SHOWN_FAULTS - len(shown)]]
+        shown += [fault._asdict() for fault in showable.faults[: SHOWN_FAULTS - len(shown)]]
         done += chunk.rows
         with db.writing(durable=False) as session:
             _advance(session, found, before, rows=done, done_bytes=reader.table.position)
@@ -217,12 +219,13 @@ def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int, 
     assert found.list_id is not None
     _advance(session, found, done, rows=done + chunk.rows, done_bytes=position)
     size = storing.lock_list(session, found.list_id)
-    out = optouts.opted_out(session, [person.number for person in chunk.people])
+    kept = storable(session, chunk)
+    out = optouts.recorded(session, [person.number for person in kept.people])
     # A list that holds only people of this import cannot hold one more of them: its numbers are taken once each.
-    stored = storing.upsert(session, found.list_id, chunk.people, clock.now(), import_id=found.id, all_new=size == mine)
+    stored = storing.upsert(session, found.list_id, kept.people, clock.now(), import_id=found.id, all_new=size == mine)
     if found.basis != NOT_STATED:
-        consent.attach(session, found.id, [person.number for person in chunk.people])
-    storing.add_faults(session, found.id, sorted([*chunk.faults, *chunk.repeats]))
+        consent.attach(session, found.id, [person.number for person in kept.people])
+    storing.add_faults(session, found.id, sorted([*kept.faults, *kept.repeats]))
     repairs = Counter(session.scalars(select(Import.repaired).where(Import.id == found.id)).one() or {})
     repairs.update(chunk.repairs)
     repairs["rows"] += chunk.repaired
@@ -230,11 +233,11 @@ def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int, 
         update(Import)
         .where(Import.id == found.id)
         .values(
-            imported=Import.imported + len(chunk.people) - len(out),
+            imported=Import.imported + len(kept.people) - len(out),
             created=Import.created + stored.created - len(out - stored.known),
             duplicates=Import.duplicates + len(chunk.repeats),
             rejected=Import.rejected + len(chunk.faults),
-            suppressed=Import.suppressed + len(out),
+            suppressed=Import.suppressed + len(out) + kept.erased,
             landlines=Import.landlines + chunk.landlines,
             repaired=dict(repairs),
         )

@@ -64,8 +64,11 @@ class Base(DeclarativeBase):
 class Database:
     """The engine of one installation and the transactions on it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path | None = None) -> None:
+        """`folder`: the instance's, for what must not lie in the database itself; sessions carry it in their `info`,
+        and `kept`, where what is costly to load may be kept from one session to the next."""
         self.url = url
+        self._info: dict[str, Any] = {"folder": folder, "kept": {}}
         self.is_sqlite = url.startswith("sqlite")
         self._turn = RLock()
         # hide_parameters: an error's text goes to the log, and numbers and hashes must not
@@ -92,7 +95,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that only reads; whatever it changes is thrown away."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
@@ -101,7 +104,7 @@ class Database:
 
         On SQLite every transaction does; PostgreSQL has to be asked for it.
         """
-        with Session(self._still, expire_on_commit=False) as session:
+        with Session(self._still, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
@@ -111,7 +114,7 @@ class Database:
         `durable=False` lets the last moments be lost with the machine's power (chunks that can be redone).
         """
         bind: Engine = self._durable if durable else self._quick
-        with self._in_turn(), Session(bind, expire_on_commit=False) as session, session.begin():
+        with self._in_turn(), Session(bind, expire_on_commit=False, info=self._info) as session, session.begin():
             yield session
 
     @contextmanager
@@ -197,7 +200,7 @@ def each(session: Session, numbers: Sequence[int]) -> ColumnElement[int]:
     return func.json_each(json.dumps(list(numbers))).table_valued(column("value", BigInteger)).c.value
 
 
-def one_of(session: Session, found: ColumnElement[int] | InstrumentedAttribute[int], numbers: Sequence[int]) -> Any:
+def one_of(session: Session, found: ColumnElement[Any] | InstrumentedAttribute[Any], numbers: Sequence[int]) -> Any:
     """`column IN (…)` for thousands of whole numbers: they travel as one parameter, so nothing is rendered for each."""
     if session.get_bind().dialect.name == "postgresql":
         return found == any_(bindparam(None, list(numbers), type_=ARRAY(BigInteger)))

@@ -47,6 +47,16 @@ def ago(value: datetime | None) -> Markup | str:
     )
 
 
+def shown(value: int) -> str:
+    """A phone number in full; of a person who was erased nothing is left but the word."""
+    return phone.display(value) if value > 0 else gettext("erased")
+
+
+def masked(value: int) -> str:
+    """A phone number for lists: area code and last digits."""
+    return phone.mask(value) if value > 0 else gettext("erased")
+
+
 def init_app(app: Flask) -> None:
     """Register the filters by their names."""
     app.jinja_env.filters.update(
@@ -55,8 +65,8 @@ def init_app(app: Flask) -> None:
         when=when,
         day=day,
         ago=ago,
-        phone=phone.display,
-        masked=phone.mask,
+        phone=shown,
+        masked=masked,
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True

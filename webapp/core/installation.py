@@ -15,7 +15,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.core.db import Base
 from webapp.core.errors import UserError
-from webapp.core.secrets import fingerprint, keep
+from webapp.core.keyfile import keep
+from webapp.core.secrets import fingerprint
 
 FILE = "installation"
 KEY_FILE = "secret_check"

@@ -1,33 +1,12 @@
-"""Keys and tokens. The keys live in the instance folder (mode 600), so that a copied database alone opens nothing."""
+"""Encryption at rest and hashes of tokens; the keys themselves are kept by `core.keyfile`."""
 
 import base64
 import hashlib
 import hmac
-import os
-import secrets
-from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-
-def keep(path: Path, make: str | None = None) -> str:
-    """The secret kept in a file, made at first use. Two processes starting at once end with the same one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(make or secrets.token_urlsafe(32))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)  # fails where the other process was first
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text().strip()
 
 
 def sealed_box(*keys: str) -> MultiFernet:

@@ -16,7 +16,7 @@ from pathlib import Path
 from webapp import migrate
 from webapp.core import assets
 from webapp.core import settings as settings_module
-from webapp.core.secrets import keep
+from webapp.core.keyfile import keep
 from webapp.core.settings import ROOT, Settings
 from webapp.core.web import Services
 from webapp.demo import cast, seed

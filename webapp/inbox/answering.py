@@ -19,6 +19,7 @@ from webapp.inbox import conversations, queries
 from webapp.inbox.models import CannedReply, Conversation, Draft
 from webapp.messages import outbox
 from webapp.messages.models import Message, Run
+from webapp.optouts import erased
 from webapp.optouts.queries import is_opted_out
 
 LIMIT = 1530  # characters: ten parts of an SMS
@@ -26,6 +27,10 @@ TWICE = timedelta(seconds=20)  # the same words by the same hand within this are
 SMS = 0
 
 OPTED_OUT = N_("This person asked not to be written to. Lift the opt-out, with a reason, before answering.")
+ERASED = N_(
+    "This person was erased at their request, so nothing is written to them. "
+    "An administrator can lift that under Administration, Privacy."
+)
 NO_NUMBER = N_("This sender is no telephone number, so there is nobody to answer.")
 ELSEWHERE = N_("%(name)s is looking after this conversation. Take it over before answering.")
 ANSWERED = N_("%(name)s answered a moment ago. Read it above, then send again if yours is still needed.")
@@ -70,6 +75,8 @@ def cost(dialect: Dialect, kind: ServiceType, text: str) -> Cost:
 
 def refusal(session: Session, conversation: Conversation, dialect: Dialect) -> str | None:
     """The msgid of why this person cannot be answered, None where they can."""
+    if erased.is_suppressed(session, conversation.number):
+        return ERASED
     if is_opted_out(session, conversation.number, channel(dialect, conversation.channel_type).medium):
         return OPTED_OUT
     if phone.from_gateway(f"+{conversation.number}") is None:

@@ -11,6 +11,7 @@ from webapp.inbox import conversations, linking, optwords, sameness
 from webapp.inbox.models import Conversation, Inbound, Sighting
 from webapp.messages import outbox
 from webapp.messages.models import Message
+from webapp.optouts import erased
 from webapp.optouts import service as optouts
 
 SEARCHED = 2000  # characters of a reply that the search knows
@@ -27,11 +28,15 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What a reply did: `nobody` = it names no sender, `new` = first time, `completed` = it added what was missing."""
+    """What a reply did: `nobody` = it names no sender, `new` = first time, `completed` = it added what was missing.
+
+    `dropped` = it was written before its sender was erased, and nothing of it is kept.
+    """
 
     nobody: bool = False
     new: bool = False
     completed: bool = False
+    dropped: bool = False
 
 
 def take_in(session: Session, heard: wire.Inbound, way: Way) -> Arrival:
@@ -43,6 +48,8 @@ def take_in(session: Session, heard: wire.Inbound, way: Way) -> Arrival:
     moment = sameness.moment_of(heard.at, way.received)
     if sameness.seen(session, number, key, way.source, moment):
         return Arrival()
+    if _is_of_the_erased(session, number, way, moment):
+        return Arrival(dropped=True)
     conversation = conversations.locked(session, number, way.received)
     if sameness.seen(session, number, key, way.source, moment):  # told while we waited for the lock
         return Arrival()
@@ -55,6 +62,16 @@ def take_in(session: Session, heard: wire.Inbound, way: Way) -> Arrival:
     _sight(session, inbound, way.source, moment.second)
     _join(session, conversation, inbound)
     return Arrival(new=True)
+
+
+def _is_of_the_erased(session: Session, number: int, way: Way, moment: sameness.Moment) -> bool:
+    """Whether a reply must not come back: its sender was erased after it.
+
+    Sweeps bring old replies again, so one of theirs without a date is an old one; the other ways tell of each once. A
+    sender who is only known by the message that is answered, and was erased there, is nobody any more.
+    """
+    said = None if way.source == "mo" and not moment.stated else moment.at
+    return number < 0 or erased.is_old(session, number, said)
 
 
 def _sight(session: Session, inbound: Inbound, source: str, second: int) -> None:

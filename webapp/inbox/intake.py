@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from webapp.core import clock
+from webapp.core.db import one_of
 from webapp.core.web import Services
 from webapp.gateway import wire
 from webapp.gateway.account import ROW
@@ -30,20 +31,24 @@ log = structlog.get_logger(__name__)
 LARGEST_QUERY = 64 * 1024  # bytes of a callback that are kept; 8 kB of it are read
 REPLAY_AFTER = timedelta(seconds=20)  # whoever kept it is reading it until then
 RAW_DAYS = 40
+FORGET_CHUNK = 5000  # raw bodies dropped in one transaction
 Source = Literal["mo_new", "mo"]
 
 
 @dataclass(slots=True)
 class Read:
-    """What reading did: replies that are new, replies completed, rows that nobody understands."""
+    """What reading did: replies that are new, replies completed, rows that nobody understands, and replies that were
+    dropped because their senders have been erased since."""
 
     new: int = 0
     changed: int = 0
     odd: int = 0
+    dropped: int = 0
 
     def add(self, other: "Read") -> None:
         """Add another reading's counts."""
-        self.new, self.changed, self.odd = self.new + other.new, self.changed + other.changed, self.odd + other.odd
+        self.new, self.changed = self.new + other.new, self.changed + other.changed
+        self.odd, self.dropped = self.odd + other.odd, self.dropped + other.dropped
 
 
 def keep_callback(services: Services, query: bytes) -> None:
@@ -121,6 +126,9 @@ def read_raw(session: Session, raw: RawInbound) -> Read:
 def _read_callback(session: Session, raw: RawInbound, zone: tzinfo) -> Read:
     heard = wire.inbound_from_query(wire.parse_query(raw.body), zone)
     arrival = take_in(session, heard, Way("callback", raw.received_at, raw.id)) if heard else Arrival(nobody=True)
+    if arrival.dropped:
+        session.delete(raw)
+        return Read(dropped=1)
     if arrival.nobody:
         raw.problem = "nobody"
         return Read(odd=1)
@@ -147,6 +155,8 @@ def _read_answer(session: Session, raw: RawInbound, zone: tzinfo) -> Read:
         raw.problem = f"odd_rows {done.odd}"
     elif missing > 0:
         raw.problem = f"too_few {missing}"
+    if done.dropped and not done.odd:
+        raw.body = b""  # the others' replies are understood; the bytes would keep those that must go
     return done
 
 
@@ -192,6 +202,7 @@ def _take_all(session: Session, rows: list[wire.Inbound], way: Way) -> tuple[Rea
         done.new += arrival.new
         done.changed += arrival.completed
         done.odd += arrival.nobody
+        done.dropped += arrival.dropped
         if arrival.nobody:
             left.append(heard)
     if done.new or done.changed:
@@ -224,13 +235,14 @@ def read_again(session: Session, raw: RawInbound) -> Read:
     return read_raw(session, raw)
 
 
-def forget_old(session: Session, *, now: datetime | None = None) -> int:
-    """Drop raw bodies after 40 days; what they said stays. Returns how many."""
+def forget_old(session: Session, *, now: datetime | None = None, size: int = FORGET_CHUNK) -> int:
+    """Drop raw bodies after 40 days, the oldest `size` of them; what they said stays. Returns how many."""
     before = (now or clock.now()) - timedelta(days=RAW_DAYS)
-    old = select(RawInbound.id).where(RawInbound.received_at < before)
-    session.execute(update(Inbound).where(Inbound.raw_id.in_(old)).values(raw_id=None))
-    gone = session.execute(delete(RawInbound).where(RawInbound.received_at < before))
-    return int(gone.rowcount)  # type: ignore[attr-defined]
+    oldest = select(RawInbound.id).where(RawInbound.received_at < before).order_by(RawInbound.received_at).limit(size)
+    old = list(session.scalars(oldest))
+    session.execute(update(Inbound).where(one_of(session, Inbound.raw_id, old)).values(raw_id=None))
+    session.execute(delete(RawInbound).where(one_of(session, RawInbound.id, old)))
+    return len(old)
 
 
 def dates_zone(session: Session) -> tzinfo:

@@ -23,7 +23,7 @@ def register(services: Services) -> None:
     every("inbox.poll", services.settings.poll_seconds, lambda: poll(services))
     every("inbox.sweep", FAR_SECONDS, lambda: sweep_far(services), lease=1800.0)
     every("inbox.replay", REPLAY_SECONDS, lambda: intake.replay(services))
-    every("inbox.forget", FORGET_SECONDS, lambda: forget(services))
+    every("inbox.forget", FORGET_SECONDS, lambda: forget(services), lease=1800.0)
 
 
 def poll(services: Services) -> None:
@@ -60,6 +60,8 @@ def _try(call: str, ask: Callable[[], polling.Asked]) -> None:
 
 
 def forget(services: Services) -> None:
-    """Drop raw bodies that are older than 40 days."""
-    with services.db.writing(durable=False) as session:
-        intake.forget_old(session)
+    """Drop raw bodies that are older than 40 days, some thousands a transaction."""
+    gone = intake.FORGET_CHUNK
+    while gone == intake.FORGET_CHUNK:
+        with services.db.writing(durable=False) as session:
+            gone = intake.forget_old(session)

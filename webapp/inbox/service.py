@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Person
@@ -12,7 +12,7 @@ from webapp.core.errors import UserError
 from webapp.core.i18n import N_
 from webapp.core.text import tidy
 from webapp.inbox import conversations, queries
-from webapp.inbox.models import Conversation, ConversationEvent, Draft, Inbound, Note, RawInbound, Sighting
+from webapp.inbox.models import Conversation, Draft, Note
 from webapp.messages import outbox
 from webapp.optouts import queries as optout_queries
 from webapp.optouts import service as optouts
@@ -169,22 +169,6 @@ def lift_opt_out(session: Session, key: str, person_id: int, reason: str) -> Non
     for row in optout_queries.of_person(session, conversation.number):
         optouts.lift(session, conversation.number, reason=why, person_id=person_id, channel=row.channel)
     conversations.changed(session, conversation)
-
-
-def forget_person(session: Session, number: int) -> int:
-    """Erase what the inbox holds of a person: conversation, replies, notes, drafts, raw rows. Returns rows erased."""
-    raw_ids = [row for row in session.scalars(select(Inbound.raw_id).where(Inbound.number == number)) if row]
-    gone = 0
-    for model in (Sighting, Inbound, Draft, Note, ConversationEvent, Conversation):
-        gone += session.execute(delete(model).where(model.number == number)).rowcount  # type: ignore[attr-defined]
-    if raw_ids:
-        mixed = set(session.scalars(select(Inbound.raw_id).where(Inbound.raw_id.in_(raw_ids))))
-        # A body that also holds others' replies is emptied: theirs are understood already.
-        session.execute(update(RawInbound).where(RawInbound.id.in_(mixed)).values(body=b"", problem=None))
-        only = [row for row in raw_ids if row not in mixed]
-        gone += session.execute(delete(RawInbound).where(RawInbound.id.in_(only))).rowcount  # type: ignore[attr-defined]
-        conversations.bump(session)
-    return gone
 
 
 def others_typing(session: Session, key: str, person_id: int, now: datetime | None = None) -> list[str]:

@@ -3,7 +3,7 @@
 from functools import partial
 
 from webapp.core.web import Services
-from webapp.messages import counters, polling
+from webapp.messages import counters, polling, retention
 
 
 def register(services: Services) -> None:
@@ -13,4 +13,5 @@ def register(services: Services) -> None:
         services.jobs.every(
             f"statuses.{name}", polling.every(services.settings, name), partial(polling.sweep, services, name)
         )
+    services.jobs.every("receipts.forget", retention.SECONDS, partial(retention.forget_old, services.db), lease=1800.0)
     services.jobs.every("gateway.probe", min(services.settings.poll_seconds, 60), partial(polling.probe, services))

@@ -82,7 +82,11 @@ class Batch(Base):
 
 
 class Message(Base):
-    """One message to one person. Rows without a run were sent by other systems on the account."""
+    """One message to one person. Rows without a run were sent by other systems on the account.
+
+    Of a person who was erased the row stays for counts and money: its number is minus its key, which no phone has, and
+    its text is empty.
+    """
 
     __tablename__ = "message"
     __table_args__ = (

@@ -18,6 +18,7 @@ from webapp.messages import outbox, reference
 from webapp.messages.counters import Changes, Place
 from webapp.messages.models import Batch, Message, Receipt, Run
 from webapp.messages.states import BatchState, RowState
+from webapp.optouts import erased
 
 FUTURE = timedelta(hours=26)  # no zone explains a date that lies further ahead
 OLD = timedelta(days=400)
@@ -40,6 +41,7 @@ class Applied:
     found: int = 0  # about messages of ours
     new: int = 0  # messages accepted by this, or sent by other systems and seen for the first time
     changed: int = 0  # messages that moved forward
+    dropped: int = 0  # of others, about people who were erased since: nothing of them is kept
     keys: frozenset[int] = frozenset()  # of ours, that the gateway knows
 
 
@@ -91,11 +93,15 @@ def apply(session: Session, heard: Sequence[wire.Receipt | Heard], source: str) 
                 result.new += 1
                 if row.state == RowState.PENDING:
                     accepted.append(row)
+        told = [(_without_raw(item), is_news) for item, is_news in told] if row.number < 0 else told
         kept += [_kept(item, source, now, key) for item, is_news in told if is_news or source == "callback"]
+    stones = erased.load(session) if others else None
     if source == "callback":
+        if stones:
+            others = [_without_raw(each) if stones.is_old(*_whose(each)) else each for each in others]
         kept += [_kept(item, source, now, None) for item in others]
     elif source == "mt_date":
-        _outside(session, [item.receipt for item in others], now, changes, result)
+        _outside(session, [item.receipt for item in others], now, changes, result, stones)
     if writes:
         session.connection().execute(_UPDATE, writes)
     if kept:
@@ -105,8 +111,21 @@ def apply(session: Session, heard: Sequence[wire.Receipt | Heard], source: str) 
     return result
 
 
+def _without_raw(item: Heard) -> Heard:
+    """The same news without the bytes, in which the number of somebody stands who was erased."""
+    return Heard(item.receipt)
+
+
+def _whose(item: Heard) -> tuple[int | None, datetime | None]:
+    at = item.receipt.at
+    return item.receipt.number, clock.naive(at) if at else None
+
+
 def _match(session: Session, news: Iterable[Heard]) -> tuple[dict[int, list[Heard]], list[Heard]]:
-    """News by the key of our message, and news about nothing of ours: reference, random part and number must agree."""
+    """News by the key of our message, and news about nothing of ours: reference, random part and number must agree.
+
+    Of a person who was erased no number is left to agree with, and the reference alone decides.
+    """
     by_key: dict[int, list[tuple[str, Heard]]] = {}
     others = []
     for item in news:
@@ -129,7 +148,7 @@ def _match(session: Session, news: Iterable[Heard]) -> tuple[dict[int, list[Hear
     for key, items in by_key.items():
         token, number = known.get(key, ("", 0))
         for given, item in items:
-            right = given == token and item.receipt.number in (None, number, canonical(number))
+            right = given == token and (number < 0 or item.receipt.number in (None, number, canonical(number)))
             if right:
                 matched.setdefault(key, []).append(item)
             else:
@@ -254,7 +273,12 @@ def _count_down(session: Session, accepted: Sequence[_Row]) -> None:
 
 
 def _outside(
-    session: Session, receipts: Sequence[wire.Receipt], now: datetime, changes: Changes, result: Applied
+    session: Session,
+    receipts: Sequence[wire.Receipt],
+    now: datetime,
+    changes: Changes,
+    result: Applied,
+    stones: erased.Tombstones | None,
 ) -> None:
     """Messages of the account that we did not send: one row each, found again by the gateway's id."""
     latest: dict[str, wire.Receipt] = {}
@@ -268,6 +292,10 @@ def _outside(
         rows = session.scalars(select(Message).where(Message.run_id.is_(None), Message.gateway_id.in_(chunk)))
         known |= {str(row.gateway_id): row for row in rows}
     fresh = [receipt for gateway_id, receipt in latest.items() if gateway_id not in known]
+    if stones:
+        new = [each for each in fresh if not stones.is_old(*_whose(Heard(each)))]
+        result.dropped += len(fresh) - len(new)
+        fresh = new
     first = outbox.reserve_keys(session, len(fresh)) if fresh else 0
     for place, receipt in enumerate(fresh):
         row = _outside_row(first + place, receipt, now)

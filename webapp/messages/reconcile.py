@@ -111,7 +111,7 @@ def _control(session: Session, settings: Settings) -> Control | None:
     known = (
         select(Message.id, Run.token, Message.number)
         .join(Run, Run.id == Message.run_id)
-        .where(Message.state == RowState.ACCEPTED, Message.at <= settled)
+        .where(Message.state == RowState.ACCEPTED, Message.at <= settled, Message.number > 0)
         .where(Message.at > now - timedelta(days=LOOKUP_DAYS - 1))
         .where(Run.deliver_at.is_(None) | (Run.deliver_at < settled))
         .order_by(Message.at.desc(), Message.id.desc())

@@ -46,6 +46,7 @@ OPEN_BATCHES = (BatchState.QUEUED, BatchState.SENDING, BatchState.UNKNOWN, Batch
 # Why a row was suppressed or expired (`message.reason`), in the words of a page.
 REASONS: dict[str, str] = {
     "optout": N_("The person asked not to be written to."),
+    "erased": N_("The person's data was erased at their request."),
     "landline": N_("Landlines take voice calls only."),
     "recent": N_("Another campaign wrote to the person in the last days."),
     "missing_field": N_("A field of the message has no value for this person."),

@@ -60,3 +60,20 @@ class OptOutEvent(Base):
     origin: Mapped[str] = mapped_column(String(12))
     reason: Mapped[str] = mapped_column(String(300))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+
+
+class Erased(Base):
+    """The tombstone of somebody who was erased on request: no number, only its keyed hash and the moment.
+
+    What was before the moment never comes back, whatever sweeps and files bring. While `suppressed`, nobody takes the
+    number in again or writes to it.
+    """
+
+    __tablename__ = "erased"
+
+    mark: Mapped[str] = mapped_column(String(32), primary_key=True)  # see `optouts.erased`
+    at: Mapped[datetime]
+    suppressed: Mapped[bool] = mapped_column(default=True)
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    lift_reason: Mapped[str | None] = mapped_column(String(300))

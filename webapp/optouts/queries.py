@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from webapp.accounts.models import Person
 from webapp.core.db import one_of
 from webapp.core.paging import Page, page_of
+from webapp.optouts import erased
 from webapp.optouts.models import ASKED, EVERY_CHANNEL, OptOut, OptOutEvent
 
 _CHUNK = 5000
@@ -31,9 +32,15 @@ def exactly(session: Session, numbers: Iterable[int], channel: str) -> set[int]:
     return _among(session, numbers, [channel])
 
 
+def recorded(session: Session, numbers: Iterable[int], channel: str = EVERY_CHANNEL) -> set[int]:
+    """Those of the numbers that opted out of a channel or of all: by their own rows, erased people not looked at."""
+    return _among(session, numbers, list({EVERY_CHANNEL, channel}))
+
+
 def opted_out(session: Session, numbers: Iterable[int], channel: str = EVERY_CHANNEL) -> set[int]:
     """Those of the numbers that must not be written to on a channel (`all`: those who left altogether)."""
-    return _among(session, numbers, list({EVERY_CHANNEL, channel}))
+    wanted = list(numbers)
+    return recorded(session, wanted, channel) | erased.suppressed(session, wanted)
 
 
 def is_opted_out(session: Session, number: int, channel: str = EVERY_CHANNEL) -> bool:

@@ -12,6 +12,7 @@ from webapp.core.db import each, insert_for, one_of
 from webapp.core.errors import UserError
 from webapp.core.i18n import N_
 from webapp.core.text import fold_word, tidy
+from webapp.optouts import erased
 from webapp.optouts.models import CHANNELS, EVERY_CHANNEL, OptOut, OptOutEvent
 
 OPT_OUT_WORDS = frozenset({"sair", "pare", "parar", "cancelar", "remover", "descadastrar", "stop"})
@@ -50,12 +51,14 @@ def add_many(
 ) -> list[int]:
     """Opt many people out; returns the numbers that were not opted out before, each once. UserError: no such channel.
 
+    Who was erased is kept out by that already, and their number is not written down again.
     `import_id`: the import that brings them, which its undoing frees unless somebody else asks for the same.
     """
     if channel not in CHANNELS:
         raise UserError(N_("Choose a channel: SMS, WhatsApp, voice calls or all."), field="channel")
     # Everybody locks them in one order, and each page of the indexes is written once.
-    wanted = sorted(set(numbers))
+    everybody = set(numbers)
+    wanted = sorted(everybody - erased.suppressed(session, everybody))
     added: list[int] = []
     for start in range(0, len(wanted), _CHUNK):
         change = _Change("added", channel, origin, tidy(reason)[:300], person_id, clock.now())

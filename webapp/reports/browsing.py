@@ -135,7 +135,7 @@ def _conditions(wanted: MessageFilter, message: type[Message]) -> list[ColumnEle
     if wanted.carrier:
         found.append(message.carrier == wanted.carrier)
     if wanted.digits:
-        found.append(message.number % 10 ** len(wanted.digits) == int(wanted.digits))
+        found += [message.number > 0, message.number % 10 ** len(wanted.digits) == int(wanted.digits)]
     if wanted.campaign is not None and wanted.number is not None:
         found.append(message.run_id == select(Campaign.run_id).where(Campaign.id == wanted.campaign).scalar_subquery())
     if wanted.source == "outside":

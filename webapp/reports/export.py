@@ -72,7 +72,7 @@ def _line(message: Message, run: Run | None, name: str, state: str, style: Style
     accepted = message.state == RowState.ACCEPTED
     return (
         safe(key),
-        str(message.number),
+        str(message.number) if message.number > 0 else "",  # a person who was erased
         safe(name),
         state,
         _status(message.status),

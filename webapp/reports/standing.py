@@ -26,6 +26,7 @@ _ADVICE = {
 }
 _WHY = {
     "optout": N_("Nothing to do. An opt-out holds over every list and campaign."),
+    "erased": N_("Nothing to do. Nothing is written to this number any more."),
     "landline": N_("Ask the person for a mobile number, or use a voice call."),
     "recent": N_("Nothing to do. This campaign left out who had got another one in the last days."),
     "missing_field": N_("Fill in the field in the list, or give the field a fallback in the text."),

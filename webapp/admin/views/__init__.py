@@ -1,6 +1,6 @@
 """Pages of administration, one module a subject."""
 
-from webapp.admin.views import gateway, health, overview, people, trail
+from webapp.admin.views import gateway, health, overview, people, privacy, trail
 from webapp.admin.views.blueprint import bp
 
-__all__ = ["bp", "gateway", "health", "overview", "people", "trail"]
+__all__ = ["bp", "gateway", "health", "overview", "people", "privacy", "trail"]

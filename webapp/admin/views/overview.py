@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit
 from webapp.accounts import queries as people_queries
 from webapp.accounts.guards import guard
-from webapp.admin import effective, queries, service, words
+from webapp.admin import effective, erasure, queries, service, words
 from webapp.admin.views.blueprint import bp
 from webapp.admin.views.health import looked
 from webapp.core.errors import NotFound
@@ -35,6 +35,7 @@ def index() -> str:
         raw_replies=queries.open_raw_replies(session),
         last_entry=next(iter(queries.trail(session, queries.TrailFilter(), size=1).rows), None),
         actions=words.ACTIONS,
+        erasing=len(erasure.unfinished(session)),
     )
 
 

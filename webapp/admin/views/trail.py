@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from flask import redirect, render_template, request, stream_with_context, url_for
+from flask import redirect, render_template, request, url_for
 from flask_babel import get_timezone, gettext
 from werkzeug.wrappers import Response
 
@@ -51,15 +51,16 @@ def export_audit() -> Response:
     wanted = form.wanted(str(get_timezone()))
     with write_session() as session:
         accounts_audit.record(session, "audit.export", "audit")
+    db = services().db  # the rows are read after the request
 
     def rows() -> Iterator[tuple[object, ...]]:
-        with services().db.reading() as session:
+        with db.reading() as session:
             for entry in queries.whole_trail(session, wanted):
                 at = clock.aware(entry.at).isoformat(timespec="seconds")
                 detail = json.dumps(entry.detail, ensure_ascii=False, sort_keys=True) if entry.detail else ""
                 yield at, entry.actor, entry.person_id, entry.address, entry.action, entry.subject, detail
 
-    answer = Response(stream_with_context(csv_lines(COLUMNS, rows())), mimetype="text/csv")
+    answer = Response(csv_lines(COLUMNS, rows()), mimetype="text/csv")
     day = clock.aware(clock.now()).astimezone(clock.zone(str(get_timezone()))).date().isoformat()
     answer.headers["Content-Disposition"] = f'attachment; filename="recado-audit-{day}.csv"'
     return answer

@@ -26,6 +26,7 @@ ORIGINS = {
     "reply": N_("asked by reply"),
     "hand": N_("added by a colleague"),
     "import": N_("from a suppression list"),
+    "erasure": N_("is being erased"),
 }
 
 

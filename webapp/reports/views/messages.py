@@ -10,8 +10,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from webapp.accounts import audit
 from webapp.accounts.guards import guard
 from webapp.core import clock, phone
-from webapp.core.errors import UserError
-from webapp.core.i18n import translate
+from webapp.core.errors import NotFound, UserError
+from webapp.core.i18n import N_, translate
 from webapp.core.web import read_session, services, settings, write_session
 from webapp.gateway import codes
 from webapp.gateway.errors import GatewayError
@@ -171,6 +171,8 @@ def message_check(message_id: int) -> str:
 def message_person(message_id: int) -> str:
     """Everything about the person a message went to."""
     found = detail(read_session(), message_id, clock.now())
+    if found.message.number < 0:
+        raise NotFound(N_("This person's data was erased at their request."))
     return _person(found.message.number)
 
 
