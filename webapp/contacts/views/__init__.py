@@ -1,6 +1,6 @@
 """Pages of contacts: lists, the people in them, imports, opt-outs."""
 
-from webapp.contacts.views import imports, lists, optouts, people
+from webapp.contacts.views import imports, lists, mending, optouts, people
 from webapp.contacts.views.blueprint import bp
 
-__all__ = ["bp", "imports", "lists", "optouts", "people"]
+__all__ = ["bp", "imports", "lists", "mending", "optouts", "people"]
