@@ -53,6 +53,8 @@ def is_cut(fault: ImportFault, mapping: Mapping) -> bool:
     """Whether more stood in the row than we have kept of it, so that mending the rest would lose something."""
     if fault.reason == "line_too_long":
         return True
+    if len(fault.row) < KEPT_OF_A_ROW and all(len(cell) < KEPT_OF_A_CELL for cell in fault.row):
+        return False  # nearly every row, seen without looking at the columns
     if any(len(fault.row[index]) >= KEPT_OF_A_CELL for index in _places(fault, mapping) if index < len(fault.row)):
         return True
     beyond = fault.reason == "too_many_cells" or any(index >= KEPT_OF_A_ROW for index in _places(fault, mapping))
