@@ -53,6 +53,7 @@ ACTIONS: dict[str, str] = {
     "import.start": N_("Started an import"),
     "import.discard": N_("Discarded an import"),
     "import.undo": N_("Undid an import"),
+    "import.mend": N_("Mended a wrong row"),
     "import.errors": N_("Exported the wrong rows"),
     "list.sample": N_("Made a sample list"),
     "list.rename": N_("Renamed a list"),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from webapp.contacts import again
 from webapp.contacts.reading import Row
 from webapp.core import phone
 from webapp.core.text import fold
@@ -86,17 +87,21 @@ class Mapping:
 
 
 def _with_keys(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Give every column a key of its own: headers that fold alike get a number."""
+    """Give every column a key of its own: headers that fold alike get a number.
+
+    A file of wrong rows that comes back gives its own columns the keys that they had the first time.
+    """
+    ours = again.WIDTH if again.is_again([column.label for column in columns]) else 0
     taken: set[str] = set()
     keyed = []
-    for column in columns:
-        base = fold(column.label)[:50] or f"coluna_{column.index + 1}"
-        key, again = base, 2
+    for column in (*columns[ours:], *columns[:ours]):
+        base = fold(column.label)[:50] or f"coluna_{column.index + 1 - ours}"
+        key, nth = base, 2
         while key in taken:
-            key, again = f"{base}_{again}", again + 1
+            key, nth = f"{base}_{nth}", nth + 1
         taken.add(key)
         keyed.append(replace(column, key=key))
-    return tuple(keyed)
+    return tuple(sorted(keyed, key=lambda column: column.index))
 
 
 def _share(values: list[str], test: Any) -> float:
@@ -116,6 +121,8 @@ def _is_words(text: str) -> bool:
 def looks_like_header(rows: list[Row]) -> bool:
     """Whether the first row names the columns: no phone number in it, and words that we know or phones below it."""
     first = [cell.strip() for cell in rows[0][1]]
+    if again.is_again(first):
+        return True
     if any(is_number(cell) for cell in first):
         return False
     names = {fold(cell) for cell in first if cell}
@@ -129,13 +136,15 @@ def guess(rows: list[Row], *, has_header: bool, width: int) -> Mapping:
     """The mapping that a person would choose most likely, from the first rows of the file."""
     header = rows[0][1] if has_header and rows else []
     body = [cells for _, cells in (rows[1:] if has_header else rows)]
+    ours = again.WIDTH if again.is_again(header) else 0
     columns = []
     values: list[list[str]] = []
     for index in range(width):
         label = (header[index].strip() if index < len(header) else "")[:120]
         column_values = [cells[index] for cells in body if index < len(cells)]
         values.append(column_values)
-        role: Role = "field" if label or any(value.strip() for value in column_values) else "skip"
+        filled = label or any(value.strip() for value in column_values)
+        role: Role = "field" if filled and index >= ours else "skip"
         columns.append(Column(index, label or f"Coluna {index + 1}", "", role, _kind(column_values)))
     number = _best_number(columns, values)
     if number is not None:
@@ -158,6 +167,8 @@ def _kind(values: list[str]) -> Kind:
 def _best_number(columns: list[Column], values: list[list[str]]) -> int | None:
     best, best_score = None, 0.0
     for column in columns:
+        if column.role == "skip":
+            continue
         name = fold(column.label)
         named = 0.5 if name in _NUMBER_NAMES else 0.3 if _NUMBER_PART.search(name) else 0.0
         cells = values[column.index]

@@ -7,17 +7,19 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from webapp.contacts import faults, progress, service, suppression, uploads, work
+from webapp.contacts import again, faults, mending, progress, queries, service, suppression, uploads, work
 from webapp.contacts.columns import Mapping
 from webapp.contacts.consent import Consent
+from webapp.contacts.digest import KEPT_OF_A_ROW
 from webapp.contacts.models import Import, ImportFault
-from webapp.core.csvfile import csv_lines
+from webapp.contacts.queries import EVERYTHING, Chosen
+from webapp.core.csvfile import csv_lines, reversible
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
 from webapp.core.i18n import N_, translate
 from webapp.core.settings import Settings
 
-_HEADER = (N_("Line"), N_("Column"), N_("Value"), N_("Reason"), N_("What to do"))
+_AT_ONCE = 1000  # wrong rows that are in memory while a file of them is written
 
 
 def run_import_command(
@@ -132,22 +134,31 @@ def _errors_file(session: Session, folder: Path, found: Import, locale: str) -> 
     return str(errors)
 
 
-def fault_lines(session: Session, found: Import, locale: str) -> Iterator[str]:
-    """The rows that brought nobody in (wrong, or repeating a number) as CSV: line, column, value, reason, cure, row."""
-    labels = [column["label"] for column in found.mapping.get("columns", [])][:40]
-    words = [translate(word, locale) for word in _HEADER]
-    return csv_lines([*words, *labels], _fault_rows(session, found.id, locale))
+def fault_lines(session: Session, found: Import, locale: str, chosen: Chosen = EVERYTHING) -> Iterator[str]:
+    """Rows that brought nobody in as CSV, to be mended and uploaded again: line, column, value, reason, cure, row."""
+    mapping = Mapping.from_json(found.mapping)
+    words = [translate(word, locale) for word in again.HEADER]
+    labels = [column.label for column in mapping.columns][:KEPT_OF_A_ROW]
+    rows = _fault_rows(session, found.id, mapping, locale, chosen)
+    return csv_lines([*words, *again.own(labels, labels)], rows, reversible)
 
 
-def _fault_rows(session: Session, import_id: int, locale: str) -> Iterator[list[object]]:
+def _fault_rows(
+    session: Session, import_id: int, mapping: Mapping, locale: str, chosen: Chosen
+) -> Iterator[list[object]]:
     after: int | None = None
-    while rows := uploads.faults_of(session, import_id, after):
+    while rows := queries.faults(session, import_id, after, _AT_ONCE, chosen).rows:
         for row in rows:
-            yield _fault_row(row, locale)
+            yield _fault_row(row, mapping, locale)
         after = rows[-1].id
         session.expunge_all()
 
 
-def _fault_row(row: ImportFault, locale: str) -> list[object]:
+def _fault_row(row: ImportFault, mapping: Mapping, locale: str) -> list[object]:
+    """A row of which we keep only a part comes without its cells: uploaded again, it would bring in half a person."""
     what, cure = faults.ROW[row.reason]
-    return [row.line, row.column, row.value, translate(what, locale), translate(cure, locale), *row.row]
+    labels = [column.label for column in mapping.columns]
+    cells = again.own(labels, row.row)
+    if mending.is_cut(row, mapping):
+        cure, cells = faults.CUT, []
+    return [row.line, row.column, row.value, translate(what, locale), translate(cure, locale), *cells]

@@ -14,8 +14,8 @@ from webapp.core.text import fold_word
 
 MAX_NAME = 200
 MAX_VALUE = 1000
-_KEPT_OF_A_ROW = 40  # cells of a wrong row that are kept to be shown and downloaded
-_KEPT_OF_A_CELL = 300
+KEPT_OF_A_ROW = 40  # cells of a wrong row that are kept to be shown and downloaded
+KEPT_OF_A_CELL = 300
 
 
 class Person(NamedTuple):
@@ -169,5 +169,5 @@ class Digester:
 
 
 def _fault(line: int, column: str, value: str, reason: str, cells: list[str]) -> Fault:
-    kept = ["" if cell == TOO_LONG else cell[:_KEPT_OF_A_CELL] for cell in cells[:_KEPT_OF_A_ROW]]
-    return Fault(line, column[:120], kept[0] if cells[0] == TOO_LONG else value[:_KEPT_OF_A_CELL], reason, kept)
+    kept = ["" if cell == TOO_LONG else cell[:KEPT_OF_A_CELL] for cell in cells[:KEPT_OF_A_ROW]]
+    return Fault(line, column[:120], kept[0] if cells[0] == TOO_LONG else value[:KEPT_OF_A_CELL], reason, kept)

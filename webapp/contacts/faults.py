@@ -21,6 +21,9 @@ ROW = {
     "cell_too_long": (N_("a value is longer than 1,000 characters"), N_("Shorten it or leave the column out.")),
 }
 
+# Instead of the cure where a row was too long to be kept whole.
+CUT = N_("We did not keep all of this long row: mend it in your own file and import that again.")
+
 FILE = {
     "empty": N_("The file is empty. Choose the file again, or paste the table."),
     "only_header": N_("The file has a header but no rows below it. Was the right sheet saved?"),

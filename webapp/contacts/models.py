@@ -3,10 +3,12 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.core.db import Base, BigKey
+
+_OPEN = text("mended_at IS NULL")
 
 
 class ContactList(Base):
@@ -103,6 +105,7 @@ class Import(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]  # a worker is at it until then
+    mended_at: Mapped[datetime | None]  # when a wrong row of it was mended last
     error: Mapped[str | None] = mapped_column(Text)  # msgid of the sentence for the person
     error_values: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     channel: Mapped[str | None] = mapped_column(String(12))  # of opt-outs: on which nobody of the file is written to
@@ -114,7 +117,13 @@ class ImportFault(Base):
     """A row that could not be used, as it stood, with its reason."""
 
     __tablename__ = "import_fault"
-    __table_args__ = (Index("ix_import_fault_import_id_line", "import_id", "line"),)
+    __table_args__ = (  # what is still wrong: paged, one reason alone, counted by reason without reading the rows
+        Index("ix_import_fault_open", "import_id", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index(
+            "ix_import_fault_open_reason", "import_id", "reason", "mended_at", "id",
+            sqlite_where=_OPEN, postgresql_where=_OPEN,
+        ),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     import_id: Mapped[int] = mapped_column(ForeignKey("contact_import.id"))

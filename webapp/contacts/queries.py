@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from webapp.accounts.models import Person
@@ -126,20 +126,37 @@ def recent_imports(session: Session, size: int = 10, purpose: str = "people") ->
     return [(row[0], row[1]) for row in session.execute(wanted)]
 
 
-def faults(session: Session, import_id: int, after: int | None, size: int = 50) -> Page[ImportFault]:
-    """Wrong rows of an import in the order of its file."""
-    query = select(ImportFault).where(ImportFault.import_id == import_id).order_by(ImportFault.id).limit(size + 1)
+class Chosen(NamedTuple):
+    """Which of the rows that brought nobody in: those of one reason, or all, with or without repeated numbers."""
+
+    reason: str = ""
+    repeats: bool = True
+
+
+EVERYTHING = Chosen()
+ONLY_WRONG = Chosen(repeats=False)
+
+
+def faults(
+    session: Session, import_id: int, after: int | None, size: int = 50, chosen: Chosen = EVERYTHING
+) -> Page[ImportFault]:
+    """Rows of an import that still bring nobody in, in the order of its file."""
+    query = select(ImportFault).where(*_still(import_id)).order_by(ImportFault.id).limit(size + 1)
     if after is not None:
         query = query.where(ImportFault.id > after)
+    if chosen.reason:
+        query = query.where(ImportFault.reason == chosen.reason)
+    elif not chosen.repeats:
+        query = query.where(ImportFault.reason != "duplicate")
     return page_of(session.scalars(query).all(), size, lambda row: str(row.id))
 
 
 def fault_reasons(session: Session, import_id: int) -> list[tuple[str, int]]:
-    """How many wrong rows each reason has, the most frequent first."""
-    wanted = (
-        select(ImportFault.reason, func.count())
-        .where(ImportFault.import_id == import_id)
-        .group_by(ImportFault.reason)
-        .order_by(func.count().desc(), ImportFault.reason)
-    )
-    return [(row[0], row[1]) for row in session.execute(wanted)]
+    """How many such rows each reason has: the most frequent first, but repeated numbers (nothing is wrong) last."""
+    wanted = select(ImportFault.reason, func.count()).where(*_still(import_id)).group_by(ImportFault.reason)
+    counts = [(row[0], row[1]) for row in session.execute(wanted)]
+    return sorted(counts, key=lambda row: (row[0] == "duplicate", -row[1], row[0]))
+
+
+def _still(import_id: int) -> tuple[ColumnElement[bool], ...]:
+    return ImportFault.import_id == import_id, ImportFault.mended_at.is_(None)

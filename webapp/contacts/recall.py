@@ -7,15 +7,20 @@ confirmed says what the columns are.
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from typing import Any
 
+from sqlalchemy import Row as DatabaseRow
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.contacts import again
 from webapp.contacts.columns import Column, Mapping, Role
-from webapp.contacts.digest import Digester
-from webapp.contacts.models import Import
+from webapp.contacts.digest import KEPT_OF_A_ROW, Digester
+from webapp.contacts.models import ContactList, Import
 from webapp.contacts.reading import Row
 from webapp.core.text import fold
+
+RECENT = 50  # imports among which the one is looked for whose wrong rows come back
 
 
 def header_key(columns: Sequence[Column]) -> str:
@@ -61,3 +66,32 @@ def start_from(last: Mapping, guessed: Mapping, body: Sequence[Row]) -> Mapping:
 def _brings_people(mapping: Mapping, body: Sequence[Row]) -> bool:
     """Whether any row has a valid number, read as the import would read it: with its area code."""
     return mapping.of_role("number") is not None and bool(Digester(mapping).digest(body).people)
+
+
+def as_in_the_file_before(session: Session, guessed: Mapping) -> Mapping:
+    """The columns of a file of wrong rows as they were when those rows came for the first time; else as guessed."""
+    before = _file_before(session, guessed)
+    if before is None:
+        return guessed
+    columns = Mapping.from_json(before.mapping).columns
+    roles = [column.role for column in again.own([column.label for column in columns], columns)]
+    chosen = guessed.with_roles(dict(enumerate(roles, start=again.WIDTH)), {})
+    return Mapping(chosen.columns, chosen.width, remembered=True)
+
+
+def list_before(session: Session, mapping: Mapping) -> str | None:
+    """The list that the wrong rows in a file are missing from, if it is such a file and the list is still there."""
+    before = _file_before(session, mapping) if again.is_again([column.label for column in mapping.columns]) else None
+    wanted = select(ContactList.name).where(ContactList.archived_at.is_(None))
+    return session.scalar(wanted.where(ContactList.id == before.list_id)) if before else None
+
+
+def _file_before(session: Session, mapping: Mapping) -> DatabaseRow[Any] | None:
+    """The latest finished import with the columns that such a file has behind ours."""
+    names = [_name(column) for column in mapping.columns[again.WIDTH :]]
+    wanted = select(Import.mapping, Import.list_id).where(Import.state == "done").order_by(Import.id.desc())
+    for row in session.execute(wanted.limit(RECENT)):
+        columns = Mapping.from_json(row.mapping).columns[:KEPT_OF_A_ROW]
+        if [_name(column) for column in again.own([column.label for column in columns], columns)] == names:
+            return row
+    return None

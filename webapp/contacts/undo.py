@@ -1,6 +1,6 @@
 """Taking an import back: who came with it goes, who was there before is as they were."""
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from webapp.contacts.models import Contact, Import, ImportBefore
@@ -18,6 +18,11 @@ def _later(found: Import) -> tuple[type[ImportBefore], type[Import]]:
     return aliased(ImportBefore), aliased(Import)
 
 
+def _after(later: type[Import], found: Import) -> ColumnElement[bool]:
+    """Whether a file may have changed people after another: it came later, or rows of it were mended since."""
+    return or_(later.id > found.id, and_(later.id != found.id, later.mended_at >= found.started_at))
+
+
 def _hand_over(session: Session, found: Import, size: int) -> bool:
     """Who came with this import and was in a later file of the same list, too, stays: they belong to that one now."""
     before, later = _later(found)
@@ -26,7 +31,7 @@ def _hand_over(session: Session, found: Import, size: int) -> bool:
         .join(before, before.import_id == later.id)
         .where(
             later.list_id == found.list_id,
-            later.id > found.id,
+            _after(later, found),
             later.state.in_(_STANDS),
             before.number == Contact.number,
         )
@@ -55,7 +60,7 @@ def _restore(session: Session, found: Import, size: int) -> bool:
             .join(before, before.import_id == later.id)
             .where(
                 later.list_id == found.list_id,
-                later.id > found.id,
+                _after(later, found),
                 later.state.in_(_STANDS),
                 before.number == row.number,
             )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from webapp.contacts import consent, faults, service, sniffing, storing
 from webapp.contacts.columns import Mapping, Role, guess
 from webapp.contacts.consent import Consent
-from webapp.contacts.models import ContactList, Import, ImportFault
+from webapp.contacts.models import ContactList, Import
 from webapp.contacts.progress import shape_of
 from webapp.contacts.states import OPEN
 from webapp.contacts.work import name_columns, prepare
@@ -202,12 +202,6 @@ def start_undo(session: Session, import_id: int) -> Import:
     if not moved:
         raise UserError(N_("Only a finished import can be undone."))
     return the_import(session, import_id)
-
-
-def faults_of(session: Session, import_id: int, after: int | None = None, size: int = 5000) -> list[ImportFault]:
-    """Wrong rows of an import in the order of its file, behind a row's id."""
-    wanted = select(ImportFault).where(ImportFault.import_id == import_id).order_by(ImportFault.id).limit(size)
-    return list(session.scalars(wanted.where(ImportFault.id > after) if after else wanted))
 
 
 def guessed(folder: Path, found: Import) -> Mapping:

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from webapp.contacts import consent, faults, proofs, recall, sheets, sniffing, storing, suppressing
+from webapp.contacts import again, consent, faults, proofs, recall, sheets, sniffing, storing, suppressing
 from webapp.contacts.columns import Mapping, guess
 from webapp.contacts.digest import Chunk, Digester, filled
 from webapp.contacts.models import Contact, ContactList, Import
@@ -125,6 +125,8 @@ def name_columns(session: Session | None, rows: list[Row], *, has_header: bool, 
     mapping = guess(rows, has_header=has_header, width=width)
     if session is None or not has_header:
         return {"mapping": mapping.to_json(), "header_key": None}
+    if again.is_again([column.label for column in mapping.columns]):
+        return {"mapping": recall.as_in_the_file_before(session, mapping).to_json(), "header_key": None}
     key = recall.header_key(mapping.columns)
     last = recall.last_choice(session, key)
     if last is not None:
@@ -154,7 +156,8 @@ class _Reader:
         rows = filled(self.table)
         if found.has_header:
             next(rows, None)
-        self._rows: Iterator[Row] = rows
+        labels = [column["label"] for column in found.mapping["columns"]]
+        self._rows: Iterator[Row] = again.without_guards(rows) if again.is_again(labels) else rows
 
     def chunk(self, most: int | None = None) -> Chunk | None:
         """The next rows, at most `most`; None at the end of the file."""

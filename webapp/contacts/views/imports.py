@@ -11,15 +11,26 @@ from werkzeug.wrappers import Response
 from webapp.accounts import audit
 from webapp.accounts.forms import show_fault
 from webapp.accounts.guards import guard
-from webapp.contacts import commands, consent, faults, proofs, queries, service, suppressing, suppression, uploads
+from webapp.contacts import (
+    commands,
+    faults,
+    proofs,
+    queries,
+    recall,
+    service,
+    suppressing,
+    suppression,
+    uploads,
+)
 from webapp.contacts.columns import ROLES, Mapping, Role
 from webapp.contacts.forms import ConsentForm, UploadForm
 from webapp.contacts.jobs import IMPORT
 from webapp.contacts.models import ContactList, Import
 from webapp.contacts.sniffing import DELIMITERS, ENCODINGS
-from webapp.contacts.states import BASES, PURPOSES, STATES
+from webapp.contacts.states import BASES, STATES
 from webapp.contacts.views import suppression as optout_pages
 from webapp.contacts.views.blueprint import bp
+from webapp.contacts.views.mending import chosen_reason, result_page
 from webapp.core import phone
 from webapp.core.errors import UserError
 from webapp.core.i18n import N_
@@ -113,7 +124,7 @@ def _page(import_id: int, form: ConsentForm | None = None, problem: str = "") ->
     if found.state == "ready":
         return _check_page(found, shown, form) if people else optout_pages.check_page(found)
     if found.state in ("done", "undone"):
-        return _result_page(found, shown) if people else optout_pages.result_page(found)
+        return result_page(found, shown) if people else optout_pages.result_page(found)
     return render_template("contacts/import_stopped.html", **shown)
 
 
@@ -139,7 +150,8 @@ def _columns_page(found: Import, shown: dict[str, object]) -> str:
 
 
 def _check_page(found: Import, shown: dict[str, object], form: ConsentForm | None) -> str:
-    suggested = found.new_list_name or found.filename.rsplit(".", 1)[0][:120]
+    before = recall.list_before(read_session(), Mapping.from_json(found.mapping))
+    suggested = found.new_list_name or before or found.filename.rsplit(".", 1)[0][:120]
     return render_template(
         "contacts/import_check.html",
         **shown,
@@ -147,24 +159,6 @@ def _check_page(found: Import, shown: dict[str, object], form: ConsentForm | Non
         kinds=proofs.KINDS,
         form=form or ConsentForm(data={"list_name": suggested, "basis": "not_stated"}),
         names=queries.list_names(read_session()),
-        repairs=phone.REPAIRS,
-        reasons=faults.ROW,
-    )
-
-
-def _result_page(found: Import, shown: dict[str, object]) -> str:
-    session = read_session()
-    after = request.args.get("after", type=int)
-    page = queries.faults(session, found.id, after)
-    return render_template(
-        "contacts/import_result.html",
-        **shown,
-        list=session.get(ContactList, found.list_id),
-        stated=consent.of_import(session, found.id),
-        purposes=PURPOSES,
-        page=page,
-        next_url=url_for(".show_import", import_id=found.id, after=page.next) if page.next else None,
-        by_reason=queries.fault_reasons(session, found.id),
         repairs=phone.REPAIRS,
         reasons=faults.ROW,
     )
@@ -303,7 +297,9 @@ def undo_import(import_id: int) -> Response:
 @bp.get("/contacts/import/<int:import_id>/errors.csv")
 @guard("export")
 def import_errors(import_id: int) -> Response:
-    """The wrong rows with line, column, reason and cure, to be mended and uploaded again."""
+    """The wrong rows, or those of one reason, with line, column, reason and cure: to be mended and uploaded again."""
+    reason = chosen_reason()
+    chosen = queries.Chosen(reason) if reason else queries.ONLY_WRONG
     with write_session() as session:
         found = uploads.the_import(session, import_id)
         audit.record(session, "import.errors", f"import {import_id}", rows=found.rejected)
@@ -311,7 +307,7 @@ def import_errors(import_id: int) -> Response:
 
     def lines() -> object:
         with db.reading() as reading:
-            yield from commands.fault_lines(reading, found, locale)
+            yield from commands.fault_lines(reading, found, locale, chosen)
 
     answer = Response(lines(), mimetype="text/csv")  # type: ignore[arg-type]
     answer.headers["Content-Disposition"] = f'attachment; filename="import-{import_id}-errors.csv"'
