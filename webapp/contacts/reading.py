@@ -110,9 +110,11 @@ def _records(lines: Iterator[str], shape: Shape) -> Iterator[list[str]]:
     recent: list[str] = []  # the physical lines of the record in hand
 
     def feed() -> Iterator[str]:
+        size = 0
         for line in lines:
+            size = size + len(line) if recent else len(line)
             recent.append(line)
-            if len(recent) > 1 and (len(recent) > MAX_RECORD_LINES or sum(map(len, recent)) > MAX_RECORD):
+            if len(recent) > 1 and (len(recent) > MAX_RECORD_LINES or size > MAX_RECORD):
                 raise csv.Error("a quotation mark that nobody closes")
             yield line
 
