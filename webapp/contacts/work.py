@@ -163,7 +163,11 @@ def _read_sheet(db: Database, folder: Path, found: Import) -> None:
     name = f"{found.filename[:150]} · {read.sheet[:40]}" if read.sheet else found.filename
     with db.reading() as session:
         asked = session if found.created_by is not None else None
-        values = prepare(target, asked, encoding=sheets.ENCODING, delimiter=sheets.DELIMITER)
+        try:
+            values = prepare(target, asked, encoding=sheets.ENCODING, delimiter=sheets.DELIMITER)
+        except UserError:
+            target.unlink(missing_ok=True)  # the row names the workbook, not this
+            raise
     with db.writing() as session:
         path = str(target.relative_to(folder))
         _advance(session, found, 0, state="uploaded", path=path, filename=name, lease_until=None, **values)

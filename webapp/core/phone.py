@@ -152,6 +152,8 @@ _SERVICE = re.compile(r"0?(?:[3589]00)\d{5,7}|(?:400\d|300\d)\d{4}").fullmatch
 
 
 def _parse_slowly(text: str, country: str) -> Parsed | Bad:
+    if len(text) > 4 * MAX_TEXT and len(text := text.strip()) > 4 * MAX_TEXT:
+        return _bad("letters")  # at once: looking at each of a million characters takes seconds
     # Phones' address books hide direction marks in copied numbers; full-width digits come from Asian keyboards.
     tidy = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) not in ("Cf", "Cc", "Cs"))
     tidy = tidy.strip().lstrip("'=\"").rstrip("'\"").strip()
