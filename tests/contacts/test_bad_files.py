@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import SignIn
 from tests.contacts import steps
-from webapp.contacts import sniffing, uploads, work
+from webapp.contacts import sheets, sniffing, uploads, work
 from webapp.contacts.columns import Mapping
 from webapp.contacts.commands import run_import_command
 from webapp.contacts.models import ListField
@@ -58,6 +58,9 @@ USUAL_CELLS = ((0, 0, "Nome"), (0, 1, "Celular"), (1, 0, "Ana"), (1, 1, 11987654
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
 ODS = zipped(
     mimetype="application/vnd.oasis.opendocument.spreadsheet",
+    **{
+        "META-INF/manifest.xml": '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>'
+    },
     content_dot_xml='<?xml version="1.0"?><office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
     'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0">'
     '<office:body><office:spreadsheet><table:table table:name="a"><table:table-row><table:table-cell office:value-type="string">'
@@ -197,7 +200,7 @@ def test_what_was_above_the_limit_is_refused_with_a_page(client: FlaskClient, se
 def test_a_workbook_meets_a_full_disk_and_the_worker_goes_on(
     client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.contacts.sheets._unpack", lambda *_: (0, '{"refused": "disk"}'))
+    monkeypatch.setattr(sheets, "_unpack", lambda *_: (0, '{"refused": "disk"}'))
     where = steps.upload(client, workbook(*USUAL_CELLS), "a.xlsx").location
     assert "O disco do servidor está cheio" in client.get(where).text
 
