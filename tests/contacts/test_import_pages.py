@@ -75,7 +75,7 @@ def test_nothing_chosen_is_said_so(client: FlaskClient) -> None:
 def test_a_damaged_workbook_says_so_on_its_page(client: FlaskClient) -> None:
     where = steps.upload(client, b"PK\x03\x04 nothing", "a.xlsx").location
     page = client.get(where).text
-    assert "danificada ou tem senha" in page
+    assert "A planilha está danificada" in page
     assert "Tentar outro arquivo" in page
 
 

@@ -28,7 +28,7 @@ def _zipped(name: str, content: bytes) -> bytes:
     ("name", "content", "says"),
     [
         ("xl/worksheets/sheet1.xml", bytes(60_000_000), "unpacks to more"),
-        ("word/document.xml", b"<x/>", "looks like ZIP"),
+        ("word/document.xml", b"<x/>", "looks like Word"),
         ("xl/workbook.xml", b"<x", "damaged"),
     ],
 )

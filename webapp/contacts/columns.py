@@ -12,6 +12,8 @@ from webapp.core.text import fold
 
 Role = Literal["number", "ddd", "name", "field", "skip"]
 Kind = Literal["text", "number", "date"]
+TITLE_ROWS = 10  # above the header, at the most
+KINDS: tuple[Kind, ...] = ("text", "number", "date")
 ROLES: tuple[Role, ...] = ("number", "ddd", "name", "field", "skip")
 
 _NUMBER_NAMES = frozenset(
@@ -36,25 +38,31 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the file. `key` is the placeholder's name; `label` the header as it stood."""
+    """One column of the file. `key` is the placeholder's name; `label` the header as it stood.
+
+    `chosen`: a person has said the kind, which is not guessed then.
+    """
 
     index: int
     label: str
     key: str
     role: Role
     kind: Kind = "text"
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """What every column of a file means. `width`: how many columns a row may have.
 
-    `remembered`: as a person chose it for an earlier file with this header, not guessed.
+    `remembered`: as a person chose it for an earlier file with this header, not guessed. `skip`: physical rows above
+    the table (the title of a report).
     """
 
     columns: tuple[Column, ...]
     width: int
     remembered: bool = False
+    skip: int = 0
 
     def of_role(self, role: Role) -> Column | None:
         """The column with that role, if there is one."""
@@ -65,25 +73,30 @@ class Mapping:
         """The columns that become fields."""
         return [column for column in self.columns if column.role == "field"]
 
-    def with_roles(self, roles: dict[int, Role], labels: dict[int, str]) -> "Mapping":
+    def with_roles(
+        self, roles: dict[int, Role], labels: dict[int, str], kinds: dict[int, Kind] | None = None
+    ) -> "Mapping":
         """The mapping as a person changed it; columns not named keep what they have."""
         changed = []
         for column in self.columns:
             label = labels.get(column.index, column.label).strip()[:120] or column.label
-            changed.append(replace(column, role=roles.get(column.index, column.role), label=label))
+            kind = (kinds or {}).get(column.index, column.kind)
+            chosen = column.chosen or kind != column.kind
+            role = roles.get(column.index, column.role)
+            changed.append(replace(column, role=role, label=label, kind=kind, chosen=chosen))
         keyed = _with_keys(changed)
-        return Mapping(keyed, self.width, self.remembered and keyed == self.columns)
+        return replace(self, columns=keyed, remembered=self.remembered and keyed == self.columns)
 
     def to_json(self) -> dict[str, Any]:
         """The form in which it is stored."""
         columns = [asdict(column) for column in self.columns]
-        return {"width": self.width, "columns": columns, "remembered": self.remembered}
+        return {"width": self.width, "columns": columns, "remembered": self.remembered, "skip": self.skip}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Mapping":
         """Read what `to_json` wrote."""
         columns = tuple(Column(**column) for column in stored["columns"])
-        return cls(columns, stored["width"], stored.get("remembered", False))
+        return cls(columns, stored["width"], stored.get("remembered", False), stored.get("skip", 0))
 
 
 def _with_keys(columns: Sequence[Column]) -> tuple[Column, ...]:
@@ -114,6 +127,11 @@ def is_number(text: str) -> bool:
     return isinstance(phone.parse(text), phone.Parsed)
 
 
+def _is_mobile(text: str) -> bool:
+    found = phone.parse(text)
+    return isinstance(found, phone.Parsed) and found.kind == "mobile"
+
+
 def _is_words(text: str) -> bool:
     return bool(re.fullmatch(r"[^\W\d_][^\d@/\\]{1,80}", text))
 
@@ -130,6 +148,35 @@ def looks_like_header(rows: list[Row]) -> bool:
         return True
     below = rows[1:]
     return bool(below) and any(is_number(cell) for _, cells in below for cell in cells)
+
+
+def rows_above_header(rows: list[Row]) -> int:
+    """How many of the first rows are the title of a report: rows of fewer cells, none of them a phone, above one that
+    names a column with phones below."""
+    widest = 0
+    for place, (_, cells) in enumerate(rows[: TITLE_ROWS + 1]):
+        if any(is_number(cell) for cell in cells):
+            return 0
+        size = sum(1 for cell in cells if cell.strip())
+        if size > 1 and _names_phones(cells, rows[place + 1 :]):
+            return place if size > widest else 0
+        widest = max(widest, size)
+    return 0
+
+
+def _names_phones(header: list[str], below: list[Row]) -> bool:
+    names = [fold(cell) for cell in header]
+    return any(
+        (name in _NUMBER_NAMES or _NUMBER_PART.search(name))
+        and any(index < len(cells) and _like_number(cells[index]) for _, cells in below)
+        for index, name in enumerate(names)
+        if name
+    )
+
+
+def _like_number(text: str) -> bool:
+    """A phone number, or one whose area code stands in a column of its own."""
+    return is_number(text) or sum(character.isdigit() for character in text) in (8, 9)
 
 
 def guess(rows: list[Row], *, has_header: bool, width: int) -> Mapping:
@@ -166,6 +213,7 @@ def _kind(values: list[str]) -> Kind:
 
 def _best_number(columns: list[Column], values: list[list[str]]) -> int | None:
     best, best_score = None, 0.0
+    most = max(1, *map(len, values)) if values else 1
     for column in columns:
         if column.role == "skip":
             continue
@@ -175,6 +223,8 @@ def _best_number(columns: list[Column], values: list[list[str]]) -> int | None:
         share = _share(cells, is_number)
         digits = _share(cells, lambda cell: sum(c.isdigit() for c in cell) >= 8)
         score = share + named + (0.2 * digits if named else 0.0)
+        # Of two good columns the one with more mobiles, and with fewer gaps: landlines get no SMS.
+        score += 0.2 * _share(cells, _is_mobile) + 0.3 * share * len([cell for cell in cells if cell.strip()]) / most
         # A column by content alone must be a column of phones: one in ten CPFs reads as one, too.
         if score > best_score and (named or share >= 0.5):
             best, best_score = column.index, score
@@ -184,14 +234,20 @@ def _best_number(columns: list[Column], values: list[list[str]]) -> int | None:
 def _ddd_column(columns: list[Column], values: list[list[str]], number: int | None) -> int | None:
     for column in columns:
         if column.index != number and fold(column.label) in ("ddd", "codigo_de_area", "area_code"):
-            return (
-                column.index if _share(values[column.index], lambda cell: cell.isdigit() and len(cell) <= 3) else None
-            )
+            return column.index if _share(values[column.index], _is_ddd) else None
     return None
 
 
+def _is_ddd(text: str) -> bool:
+    bare = text.strip(" ()")
+    return bare.isdigit() and len(bare) <= 3
+
+
 def _best_name(columns: list[Column], values: list[list[str]]) -> int | None:
-    free = {fold(column.label): column.index for column in columns if column.role == "field"}
+    free: dict[str, int] = {}
+    for column in columns:
+        if column.role == "field":
+            free.setdefault(fold(column.label), column.index)
     for name in _NAME_NAMES:
         if name in free:
             return free[name]

@@ -156,7 +156,7 @@ class Digester:
 
     def _parse(self, text: str, cells: list[str]) -> phone.Parsed | phone.Bad:
         if self._ddd is not None and self._ddd < len(cells):
-            ddd = cells[self._ddd].strip().lstrip("0").removesuffix(".0")
+            ddd = cells[self._ddd].strip(" ()").lstrip("0").removesuffix(".0")
             digits = sum(character.isdigit() for character in text)
             if ddd.isdigit() and digits in (8, 9):
                 return phone.parse(f"{ddd} {text.strip()}")

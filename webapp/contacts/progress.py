@@ -35,4 +35,5 @@ def shape_of(found: Import) -> Shape:
     """How the file of an import is written, as found or as a person changed it."""
     assert found.encoding is not None
     assert found.delimiter is not None
-    return Shape(found.encoding, found.delimiter, found.has_header, found.mapping["width"])
+    skip = found.mapping.get("skip", 0)
+    return Shape(found.encoding, found.delimiter, found.has_header, found.mapping["width"], skip)

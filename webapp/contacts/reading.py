@@ -8,25 +8,32 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 MAX_LINE = 1_000_000  # characters
+MAX_RECORD, MAX_RECORD_LINES = 2_000_000, 500  # characters and lines of one row, with line breaks in its values
 MAX_COLUMNS = 500
 TOO_LONG = "\x00too long"  # NULs are removed from all lines, so none can look like this
+MAX_CELL = 4000  # characters that are kept of a cell: more are a fault wherever they are used
 HEAD_CHARACTERS = 4_000_000  # of the first rows, however few they are
+BATCH_BYTES = 4_000_000  # of the file that are in memory as rows
+_STEP = 100  # rows between two looks at how far the file is read
+HEAD_BYTES = 16_000_000  # in which the first rows must be found
 
 Row = tuple[int, list[str]]  # the number of the row as a spreadsheet counts it, and its cells
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a table is written."""
+    """How a table is written. `width`: 0 while it is not known. `skip`: physical rows above the table."""
 
     encoding: str
     delimiter: str
     has_header: bool
     width: int
+    skip: int = 0
 
 
 def _as_windows(error: UnicodeError) -> tuple[str, int]:
@@ -74,36 +81,47 @@ class Table:
             self._raw = _Counted(file)
             buffered = io.BufferedReader(self._raw, 1 << 17)
             text = io.TextIOWrapper(buffered, encoding=self.shape.encoding, errors=errors, newline=None)
-            yield from enumerate(_records(_lines(text), self.shape), start=1)
+            rows = enumerate(_records(_lines(text), self.shape), start=1)
+            yield from islice(rows, self.shape.skip, None) if self.shape.skip else rows
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
     """Lines without NULs, none longer than `MAX_LINE`; Excel's `sep=;` is not part of the table."""
     first = True
     while line := text.readline(MAX_LINE):
-        if len(line) >= MAX_LINE and line[-1] != "\n":
-            while (rest := text.readline(MAX_LINE)) and rest[-1] != "\n":
-                pass
+        endless = len(line) >= MAX_LINE and line[-1] != "\n"
+        if endless:
             line = TOO_LONG + "\n"
         elif "\0" in line:
             line = line.replace("\0", "")
+        if "\ufeff" in line:  # also where files were glued together
+            line = line.lstrip("\ufeff")
         if first:
             first = False
-            line = line.lstrip("\ufeff")
             if line.strip().lower() in ("sep=;", "sep=,", "sep=|", "sep=\t", "sep="):
                 continue
         yield line
+        if endless:  # after the yield: who wants the first rows only need not wait for the end of such a line
+            while (rest := text.readline(MAX_LINE)) and rest[-1] != "\n":
+                pass
 
 
 def _records(lines: Iterator[str], shape: Shape) -> Iterator[list[str]]:
     recent: list[str] = []  # the physical lines of the record in hand
 
     def feed() -> Iterator[str]:
+        size = 0
         for line in lines:
+            size = size + len(line) if recent else len(line)
             recent.append(line)
+            if len(recent) > 1 and (len(recent) > MAX_RECORD_LINES or size > MAX_RECORD):
+                raise csv.Error("a quotation mark that nobody closes")
             yield line
 
-    reader = csv.reader(feed(), delimiter=shape.delimiter, skipinitialspace=shape.delimiter != "\t")
+    def reader_of_rest() -> Iterator[list[str]]:
+        return csv.reader(feed(), delimiter=shape.delimiter, skipinitialspace=shape.delimiter != "\t")
+
+    reader = reader_of_rest()
     while True:
         recent.clear()
         try:
@@ -111,12 +129,15 @@ def _records(lines: Iterator[str], shape: Shape) -> Iterator[list[str]]:
         except StopIteration:
             return
         except csv.Error:
-            yield from _one_by_one(recent, shape)
+            yield from _slim_if_known(_one_by_one(recent, shape), shape)
+            reader = reader_of_rest()
             continue
         if len(recent) == 1:
-            yield cells
+            if len(cells) == 1 and shape.delimiter in cells[0] and shape.width != 1:
+                cells = next(csv.reader(cells, delimiter=shape.delimiter), cells)  # a whole line in quotation marks
+            yield _slim(cells) if shape.width and len(recent[0]) > MAX_CELL else cells
         else:
-            yield from _spread(cells, list(recent), shape)
+            yield from _slim_if_known(_spread(cells, list(recent), shape), shape)
 
 
 def _spread(cells: list[str], lines: list[str], shape: Shape) -> Iterator[list[str]]:
@@ -127,6 +148,18 @@ def _spread(cells: list[str], lines: list[str], shape: Shape) -> Iterator[list[s
         yield from alone
     else:
         yield cells
+
+
+def _slim_if_known(rows: Iterator[list[str]], shape: Shape) -> Iterator[list[str]]:
+    return map(_slim, rows) if shape.width else rows
+
+
+def _slim(cells: list[str]) -> list[str]:
+    """A row of a very long line with what counts of it: lines of a million characters must not add up in memory."""
+    if len(cells) > 2 * MAX_COLUMNS:
+        beyond = next((cell for cell in cells[MAX_COLUMNS:] if cell.strip()), None)
+        cells = cells[:MAX_COLUMNS] if beyond is None else [*cells[:MAX_COLUMNS], beyond]
+    return [cell if len(cell) <= MAX_CELL else cell.strip()[:MAX_CELL] for cell in cells]
 
 
 def _one_by_one(lines: list[str], shape: Shape) -> Iterator[list[str]]:
@@ -142,13 +175,25 @@ def _one_by_one(lines: list[str], shape: Shape) -> Iterator[list[str]]:
 
 
 def head(table: Table, count: int) -> list[Row]:
-    """The first rows that hold any value."""
+    """The first rows that hold any value, of those in the first megabytes."""
     found: list[Row] = []
     characters = 0
     for line, cells in table:
         if any(cell.strip() for cell in cells):
             found.append((line, cells))
-            characters += sum(map(len, cells))
-            if len(found) == count or characters > HEAD_CHARACTERS:
-                break
+            characters += len(cells) + sum(map(len, cells))
+        if cells == [TOO_LONG] or len(found) == count or characters > HEAD_CHARACTERS or table.position > HEAD_BYTES:
+            break
+    return found
+
+
+def batch(rows: Iterator[Row], table: Table, most: int) -> list[Row]:
+    """The next rows, at most `most`, and not more of the file at once than memory should hold."""
+    found: list[Row] = []
+    end = table.position + BATCH_BYTES
+    while len(found) < most and table.position < end:
+        before = len(found)
+        found.extend(islice(rows, min(_STEP, most - before)))
+        if len(found) == before:
+            break
     return found

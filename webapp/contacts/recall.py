@@ -7,6 +7,7 @@ confirmed says what the columns are.
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row as DatabaseRow
@@ -14,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.contacts import again
-from webapp.contacts.columns import Column, Mapping, Role
+from webapp.contacts.columns import Column, Kind, Mapping, Role
 from webapp.contacts.digest import KEPT_OF_A_ROW, Digester
 from webapp.contacts.models import ContactList, Import
 from webapp.contacts.reading import Row
@@ -47,20 +48,25 @@ def last_choice(session: Session, key: str) -> Mapping | None:
 def start_from(last: Mapping, guessed: Mapping, body: Sequence[Row]) -> Mapping:
     """The guess with the roles of last time; the guess alone where last time's make no sense for these rows any more.
 
-    Labels, kinds and places are those of the file at hand: the choice was what each column means.
+    Labels and places are those of the file at hand, and kinds where nobody chose one: the choice was what each column
+    means.
     """
-    roles: defaultdict[str, deque[Role]] = defaultdict(deque)  # a header may hold the same name twice
+    meant: defaultdict[str, deque[Column]] = defaultdict(deque)  # a header may hold the same name twice
     for column in last.columns:
-        roles[_name(column)].append(column.role)
+        meant[_name(column)].append(column)
     asked: dict[int, Role] = {}
+    kinds: dict[int, Kind] = {}
     for column in guessed.columns:
-        if not roles[_name(column)]:
+        if not meant[_name(column)]:
             return guessed
-        asked[column.index] = roles[_name(column)].popleft()
-    chosen = guessed.with_roles(asked, {})
+        before = meant[_name(column)].popleft()
+        asked[column.index] = before.role
+        if before.chosen:
+            kinds[column.index] = before.kind
+    chosen = guessed.with_roles(asked, {}, kinds)
     if not _brings_people(chosen, body) and _brings_people(guessed, body):
         return guessed
-    return Mapping(chosen.columns, chosen.width, remembered=True)
+    return replace(chosen, remembered=True)
 
 
 def _brings_people(mapping: Mapping, body: Sequence[Row]) -> bool:

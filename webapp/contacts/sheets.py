@@ -1,83 +1,88 @@
 """Spreadsheets (XLSX, ODS, XLS) become a delimited text once; from there on every list goes the same way."""
 
-import csv
-import zipfile
-from collections.abc import Iterable
-from datetime import date, datetime, time
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from python_calamine import CalamineError, CalamineWorkbook
+import structlog
 
-from webapp.contacts import faults
+from webapp.contacts import faults, unpacking
+from webapp.core.errors import UserError
 
-ENCODING, DELIMITER = "utf-8", ";"
-# A sheet of a million rows packs about 10:1; a bomb packs 1000:1.
-MAX_UNPACKED = 2_000_000_000
-MAX_RATIO = 200
-HARMLESS_UNPACKED = 50_000_000
+log = structlog.get_logger(__name__)
+
+ENCODING, DELIMITER = unpacking.ENCODING, unpacking.DELIMITER
+BEAT = 20.0  # seconds between two signs of life while a workbook is read
+_LEFT_OVER = 3600.0  # seconds after which nobody writes to a half text any more
 
 
-def to_csv(source: Path, target: Path) -> int:
-    """Write the first sheet that has rows as UTF-8 with `;`, rows on the lines they had; returns how many.
+class Unpacked(NamedTuple):
+    """How many rows were written, and the name of their sheet where the workbook has several."""
 
-    UserError where the workbook is a bomb, damaged, locked, or has no rows.
+    rows: int
+    sheet: str
+
+
+def to_csv(source: Path, target: Path, beat: Callable[[], None] = lambda: None) -> Unpacked:
+    """Write the sheet that holds the list as UTF-8 with `;`, rows on the lines they had. `beat` is called meanwhile.
+
+    UserError where the workbook is a bomb, damaged, locked, or has no rows. The target is there whole or not at all.
     """
-    _refuse_bombs(source)
+    _remove_left_over(target)
+    half = target.with_name(f"{target.stem}.{secrets.token_hex(4)}.part")
     try:
-        book = CalamineWorkbook.from_path(str(source))
-        for name in book.sheet_names:
-            sheet = book.get_sheet_by_name(name)
-            if sheet.height:
-                first = sheet.start[0] if sheet.start else 0
-                return _write(sheet.iter_rows(), target, blank_rows=first)
-    except (CalamineError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise faults.refused("bad_sheet") from error
-    raise faults.refused("empty")
+        code, answer = _unpack(source, half, beat)
+        if code == -signal.SIGKILL:  # by whoever; if it was for want of memory, it happens again
+            code, answer = _unpack(source, half, beat)
+        told = _understand(code, answer, source)
+        half.replace(target)
+    finally:
+        half.unlink(missing_ok=True)
+    return told
 
 
-def _write(rows: Iterable[list[Any]], target: Path, *, blank_rows: int) -> int:
-    count = 0
-    with target.open("w", encoding=ENCODING, newline="") as file:
-        file.write("\r\n" * blank_rows)
-        writer = csv.writer(file, delimiter=DELIMITER)
-        for row in rows:
-            # A line break inside a cell would make a row of the sheet two lines of the text.
-            writer.writerow([" ".join(_text(cell).split("\n")) for cell in row])
-            count += 1
-    return count
+def _unpack(source: Path, half: Path, beat: Callable[[], None]) -> tuple[int, str]:
+    command = [sys.executable, "-I", unpacking.__file__, str(os.getpid()), str(source), str(half)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+        try:
+            while True:
+                try:
+                    answer, _ = child.communicate(timeout=BEAT)
+                    return child.returncode, answer
+                except subprocess.TimeoutExpired:
+                    beat()
+        except BaseException:
+            child.kill()
+            raise
 
 
-def _refuse_bombs(source: Path) -> None:
-    if not zipfile.is_zipfile(source):
-        return  # an old XLS: its size on disk is its size
-    try:
-        with zipfile.ZipFile(source) as archive:
-            sizes = [(item.file_size, item.compress_size) for item in archive.infolist()]
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise faults.refused("bad_sheet") from error
-    unpacked, packed = sum(size for size, _ in sizes), sum(size for _, size in sizes)
-    if unpacked > MAX_UNPACKED or (unpacked > HARMLESS_UNPACKED and unpacked > packed * MAX_RATIO):
+def _understand(code: int, answer: str, source: Path) -> Unpacked:
+    if not source.exists():
+        raise FileNotFoundError(source)
+    if code:
+        log.warning("reading a workbook came to its limits", exit_code=code, bytes=source.stat().st_size)
         raise faults.refused("bomb")
-    if not any(name.startswith(("xl/", "content.xml")) for name in names):
-        raise faults.refused("not_a_table", kind="ZIP")
+    told = json.loads(answer)
+    if key := told.pop("refused", None):
+        raise _refusal(key, told)
+    return Unpacked(told["rows"], told["sheet"])
 
 
-def _text(cell: Any) -> str:
-    """A cell as a person sees it: whole numbers without decimals, dates as in Brazil."""
-    if cell is None:
-        return ""
-    if isinstance(cell, str):
-        return cell.replace("\0", "").replace("\r", "")
-    if isinstance(cell, bool):
-        return "sim" if cell else "não"
-    if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() else repr(cell)
-    if isinstance(cell, datetime):
-        return cell.strftime("%d/%m/%Y" if cell.time() == time() else "%d/%m/%Y %H:%M")
-    if isinstance(cell, date):
-        return cell.strftime("%d/%m/%Y")
-    if isinstance(cell, time):
-        return cell.strftime("%H:%M")
-    return str(cell)
+def _refusal(key: str, values: dict[str, str]) -> UserError:
+    if key == "disk":
+        log.error("the disk is full: a workbook could not be read")
+    return faults.refused(key, **values)
+
+
+def _remove_left_over(target: Path) -> None:
+    """Half texts of readers that were killed."""
+    for path in target.parent.glob(f"{target.stem}.*.part"):
+        if path.stat().st_mtime < time.time() - _LEFT_OVER:
+            path.unlink(missing_ok=True)

@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from webapp.contacts import faults
-from webapp.contacts.columns import looks_like_header
+from webapp.contacts import faults, unpacking
+from webapp.contacts.columns import looks_like_header, rows_above_header
+from webapp.contacts.reading import HEAD_BYTES as READ_AT_MOST
 from webapp.contacts.reading import MAX_COLUMNS, TOO_LONG, Row, Shape, Table, head
 
 HEAD_BYTES = 256 * 1024
@@ -15,10 +16,14 @@ SAMPLE_ROWS = 200
 ENCODINGS = {
     "utf-8": "UTF-8",
     "cp1252": "Windows-1252",
+    "mac-roman": "Mac Roman",
+    "cp850": "MS-DOS (850)",
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16 LE",
     "utf-16-be": "UTF-16 BE",
 }
+_ONE_BYTE = ("cp1252", "mac-roman", "cp850")  # the likeliest first: it wins where several fit
+_ACCENTED = "áàâãéêíóôõúüçÁÀÂÃÉÊÍÓÔÕÚÜÇºª"
 DELIMITERS = {";": ";", ",": ",", "\t": "Tab", "|": "|"}
 
 _KINDS = (
@@ -37,25 +42,37 @@ _KINDS = (
     (b"{\\rtf", "RTF"),
     (b"SQLite format 3", "SQLite"),
 )
-_SHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_WEB_PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<table|<\?xml[^>]*>\s*<(?:html|\?mso))", re.IGNORECASE)
+# What begins like this is text, but no table.
+_OTHER_TEXTS = (
+    (re.compile(r"<\?xml|<[a-z][\w:-]*[ >/]", re.IGNORECASE), "xml"),
+    (re.compile(r'[\[{]\s*(?:\{\s*)?"[^"]{0,100}"\s*:|\[\s*\[\s*"'), "json"),
+    (re.compile(r"(?:insert\s+into|create\s+table)\s", re.IGNORECASE), "sql"),
+    (re.compile(r"\u200e?\[\d\d?/\d\d?/\d{2,4},? \d\d:\d\d(?::\d\d)?\] |\d\d?/\d\d?/\d{2,4},? \d\d:\d\d - "), "chat"),
+)
 
 
 def is_sheet(path: Path) -> bool:
-    """Whether a file is a workbook by its first bytes (XLSX, ODS, XLS), whatever its name says."""
+    """Whether a file must be unpacked into a table first, whatever its name says: a workbook, a web page that plays
+    one, an address book."""
     with path.open("rb") as file:
-        return file.read(4) in _SHEETS
+        return unpacking.kind_of(file.read(unpacking.LOOK)) is not None
 
 
 def refuse_what_is_no_table(start: bytes) -> None:
-    """UserError for an empty file, a picture, a PDF, a web page, machine code."""
+    """UserError for an empty file, a picture, a PDF, machine code."""
     if not start.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
-        raise faults.refused("empty")
+        raise faults.refused("empty" if len(start) < HEAD_BYTES else "blank_start")
     for magic, kind in _KINDS:
         if start.startswith(magic) and not (magic == b"MZ" and start[:64].isascii() and b"\0" not in start[:64]):
             raise faults.refused("not_a_table", kind=kind)
-    if _WEB_PAGE.match(start.removeprefix(codecs.BOM_UTF8)):
-        raise faults.refused("web_page")
+
+
+def refuse_other_texts(start: str) -> None:
+    """UserError for JSON, SQL, a conversation: texts that may hold numbers, but not in a table."""
+    start = start.lstrip("\ufeff \t\r\n")
+    for pattern, key in _OTHER_TEXTS:
+        if pattern.match(start):
+            raise faults.refused(key)
 
 
 def find_encoding(start: bytes) -> str:
@@ -71,7 +88,14 @@ def find_encoding(start: bytes) -> str:
     control = sum(start.count(code) for code in (*range(1, 9), *range(14, 27), *range(28, 32)))
     if control + max(0, zeros_even + zeros_odd - 64) > len(start) * 0.02 + 2:
         raise faults.refused("no_text")
-    return "utf-8" if _is_utf8(start) else "cp1252"
+    return "utf-8" if _is_utf8(start) else _one_byte_encoding(start)
+
+
+def _one_byte_encoding(start: bytes) -> str:
+    """Windows-1252, unless the accents are letters of Portuguese only as an old Mac or MS-DOS wrote them."""
+    accents = bytes(code for code in start if code > 127)[:10_000]
+    letters = {name: sum(accents.decode(name, "replace").count(c) for c in _ACCENTED) for name in _ONE_BYTE}
+    return max(_ONE_BYTE, key=lambda name: letters[name])
 
 
 def _is_utf8(start: bytes) -> bool:
@@ -107,17 +131,21 @@ def sniff_csv(path: Path, *, encoding: str | None = None, delimiter: str | None 
         start = file.read(HEAD_BYTES)
     refuse_what_is_no_table(start)
     encoding = encoding or find_encoding(start)
+    refuse_other_texts(start[:4000].decode(encoding, errors="replace"))
     if delimiter is None:
         delimiter = _delimiter_of(path, encoding, start)
     rows = sample(path, Shape(encoding, delimiter, has_header=False, width=0))
     if not rows:
-        raise faults.refused("empty")
+        raise faults.refused("empty" if path.stat().st_size < READ_AT_MOST else "blank_start")
     if rows[0][1][:1] == [TOO_LONG]:
         raise faults.refused("first_line_too_long")
-    shape = Shape(encoding, delimiter, has_header=looks_like_header(rows), width=_width(rows))
-    if shape.width > MAX_COLUMNS:
-        raise faults.refused("too_many_columns", count=shape.width, limit=MAX_COLUMNS)
-    return shape
+    above = rows_above_header(rows)
+    skip = rows[above][0] - 1 if above else 0
+    rows = rows[above:]
+    width = _width(rows)
+    if width > MAX_COLUMNS:
+        raise faults.refused("too_many_columns", count=width, limit=MAX_COLUMNS)
+    return Shape(encoding, delimiter, has_header=looks_like_header(rows), width=width, skip=skip)
 
 
 def _delimiter_of(path: Path, encoding: str, start: bytes) -> str:
@@ -137,12 +165,13 @@ def sample(path: Path, shape: Shape) -> list[Row]:
 
 def _width(rows: list[Row]) -> int:
     """How many columns: those of the header, or of the usual row where the header is shorter."""
-    usual = Counter(len(_without_blank_end(cells)) for _, cells in rows[1:]).most_common(1)
-    first = len(_without_blank_end(rows[0][1]))
-    return max(first, usual[0][0] if usual else 0, 1)
+    usual = Counter(_filled_width(cells) for _, cells in rows[1:]).most_common(1)
+    return max(_filled_width(rows[0][1]), usual[0][0] if usual else 0, 1)
 
 
-def _without_blank_end(cells: list[str]) -> list[str]:
-    while cells and not cells[-1].strip():
-        cells = cells[:-1]
-    return cells
+def _filled_width(cells: list[str]) -> int:
+    """How many cells a row has without the blank ones at its end."""
+    size = len(cells)
+    while size and not cells[size - 1].strip():
+        size -= 1
+    return size

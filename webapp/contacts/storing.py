@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from webapp.contacts.columns import Mapping
+from webapp.contacts.columns import KINDS, Mapping
 from webapp.contacts.digest import Fault, Person
 from webapp.contacts.models import Contact, ContactList, ImportBefore, ImportFault, ListField
 from webapp.core.db import insert_for, one_of
@@ -125,6 +125,13 @@ def add_fields(session: Session, list_id: int, mapping: Mapping) -> None:
     """Make the columns of a file fields of the list; those it has keep their name and place."""
     position = len(list(session.scalars(select(ListField.id).where(ListField.list_id == list_id))))
     roles = {"name": "name", "number": "phone"}
+    for column in mapping.fields:
+        if column.chosen:  # what a person says of a field goes for those that the list has already
+            session.execute(
+                update(ListField)
+                .where(ListField.list_id == list_id, ListField.key == column.key, ListField.kind.in_(KINDS))
+                .values(kind=column.kind)
+            )
     wanted = [
         {"key": column.key, "label": column.label, "kind": roles.get(column.role, column.kind)}
         for column in mapping.columns

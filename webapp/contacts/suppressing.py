@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from webapp.contacts.columns import Mapping
 from webapp.contacts.digest import Digester, Fault, filled
 from webapp.contacts.models import Import
 from webapp.contacts.progress import SHOWN_FAULTS, advance, shape_of
-from webapp.contacts.reading import Row, Table
+from webapp.contacts.reading import Row, Table, batch
 from webapp.core import clock
 from webapp.core.db import Database
 from webapp.optouts import queries, service
@@ -84,7 +83,7 @@ class Reader:
 
     def chunk(self, most: int | None = None) -> Chunk | None:
         """The next rows, at most `most`; None at the end of the file."""
-        rows = list(islice(self._rows, min(most or CHUNK, CHUNK)))
+        rows = batch(self._rows, self.table, min(most or CHUNK, CHUNK))
         if not rows:
             return None
         made = Digester(self._mapping).digest(rows)  # a new one each time: it remembers all numbers in memory

@@ -1,7 +1,9 @@
 """An upload's way to its import: kept, looked at, its columns named, confirmed, discarded, undone."""
 
+import re
 import secrets
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from webapp.contacts import consent, faults, service, sniffing, storing
-from webapp.contacts.columns import Mapping, Role, guess
+from webapp.contacts.columns import Kind, Mapping, Role, guess, is_number
 from webapp.contacts.consent import Consent
 from webapp.contacts.models import ContactList, Import
 from webapp.contacts.progress import shape_of
@@ -43,7 +45,16 @@ def keep_paste(folder: Path, text: str) -> Path:
     """Store a pasted block as a file of its own; UserError for an empty one."""
     if not text.strip():
         raise UserError(N_("Paste some rows first."), field="pasted")
-    return keep(folder, BytesIO(text.encode("utf-8", errors="replace")))
+    return keep(folder, BytesIO(_one_below_the_other(text).encode("utf-8", errors="replace")))
+
+
+def _one_below_the_other(text: str) -> str:
+    """Numbers pasted side by side are so many people, not one person with so many columns."""
+    for cut in (r"[;,|\t]", r"[;,|\s]+"):
+        parts = [part for part in re.split(cut, text.strip()) if part.strip()]
+        if "\n" not in text.strip() and len(parts) > 1 and all(map(is_number, parts)):
+            return "\n".join(parts)
+    return text
 
 
 def _new_path(folder: Path) -> Path:
@@ -105,17 +116,23 @@ def reshape(session: Session, folder: Path, import_id: int, encoding: str, delim
         raise faults.refused("encoding")
     path = folder / found.path
     shape = sniffing.sniff_csv(path, encoding=encoding, delimiter=delimiter)
-    rows = sniffing.sample(path, shape)
-    named = name_columns(session if found.purpose == "people" else None, rows, has_header=has_header, width=shape.width)
+    shape = replace(shape, has_header=has_header, skip=shape.skip if has_header else 0)
+    named = name_columns(session if found.purpose == "people" else None, sniffing.sample(path, shape), shape)
     _apply(found, {"encoding": encoding, "delimiter": delimiter, "has_header": has_header, **named})
     _apply(found, {"state": "uploaded", "checked": {}})
     return found
 
 
-def start_check(session: Session, import_id: int, roles: dict[int, Role], labels: dict[int, str]) -> Import:
+def start_check(
+    session: Session,
+    import_id: int,
+    roles: dict[int, Role],
+    labels: dict[int, str],
+    kinds: dict[int, Kind] | None = None,
+) -> Import:
     """Fix what the columns mean and have the whole file checked; UserError where not exactly one holds the number."""
     found = _open(session, import_id)
-    mapping = Mapping.from_json(found.mapping).with_roles(roles, labels)
+    mapping = Mapping.from_json(found.mapping).with_roles(roles, labels, kinds)
     require_number(mapping)
     for role in ("name", "ddd"):
         if sum(column.role == role for column in mapping.columns) > 1:
@@ -207,7 +224,8 @@ def start_undo(session: Session, import_id: int) -> Import:
 def guessed(folder: Path, found: Import) -> Mapping:
     """The mapping as guessed from the file alone, whatever was chosen last time."""
     rows = sniffing.sample(folder / found.path, shape_of(found))
-    return guess(rows, has_header=found.has_header, width=found.mapping["width"])
+    mapping = guess(rows, has_header=found.has_header, width=found.mapping["width"])
+    return replace(mapping, skip=found.mapping.get("skip", 0))
 
 
 def resample(folder: Path, found: Import) -> list[tuple[int, list[str]]]:

@@ -7,8 +7,9 @@ write a chunk that another one has taken over.
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from webapp.contacts.digest import Chunk, Digester, filled
 from webapp.contacts.models import Contact, ContactList, Import
 from webapp.contacts.progress import LEASE, SHOWN_FAULTS, Lost, shape_of
 from webapp.contacts.progress import advance as _advance
-from webapp.contacts.reading import Row, Table
+from webapp.contacts.reading import Row, Shape, Table, batch
 from webapp.contacts.states import AT_WORK, NOT_STATED
 from webapp.contacts.storable import storable
 from webapp.contacts.undo import undo_chunk
@@ -76,25 +77,26 @@ def run_claimed(db: Database, folder: Path, import_id: int) -> None:
     except Lost:
         log.info("import lost to another worker", import_id=import_id)
     except UserError as error:
-        _fail(db, folder, import_id, error.msgid, error.values)
+        _fail(db, folder, found, error.msgid, error.values)
     except FileNotFoundError:
-        _fail(db, folder, import_id, faults.FILE["gone"], {})
+        _fail(db, folder, found, faults.FILE["gone"], {})
     except DBAPIError:
         raise  # the database is away or full: the lease runs out and a sweep tries again
     except Exception:
         log.exception("import failed", import_id=import_id)
-        _fail(db, folder, import_id, faults.FILE["unexpected"], {})
+        _fail(db, folder, found, faults.FILE["unexpected"], {})
 
 
-def _fail(db: Database, folder: Path, import_id: int, msgid: str, values: dict[str, Any]) -> None:
+def _fail(db: Database, folder: Path, found: Import, msgid: str, values: dict[str, Any]) -> None:
     with db.writing() as session:
-        session.execute(
+        failed = session.execute(
             update(Import)
-            .where(Import.id == import_id, Import.state.in_(AT_WORK))
+            .where(Import.id == found.id, Import.state == found.state, Import.path == found.path)
             .values(state="failed", error=msgid, error_values=values, lease_until=None, finished_at=clock.now())
-        )
-        path = session.scalars(select(Import.path).where(Import.id == import_id)).one()
-    (folder / path).unlink(missing_ok=True)
+            .returning(Import.id)
+        ).all()
+    if failed:  # else another worker has it, who was quicker: its file is still needed
+        (folder / found.path).unlink(missing_ok=True)
 
 
 def prepare(
@@ -112,18 +114,18 @@ def prepare(
         "encoding": shape.encoding,
         "delimiter": shape.delimiter,
         "has_header": shape.has_header,
-        **name_columns(session, rows, has_header=shape.has_header, width=shape.width),
+        **name_columns(session, rows, shape),
         "total_bytes": path.stat().st_size,
     }
 
 
-def name_columns(session: Session | None, rows: list[Row], *, has_header: bool, width: int) -> dict[str, Any]:
+def name_columns(session: Session | None, rows: list[Row], shape: Shape) -> dict[str, Any]:
     """The mapping from which a person starts, and the key of the header: as last time if there was one, else guessed.
 
     Without a session, or without a header, nothing is remembered: neither now nor for the next file.
     """
-    mapping = guess(rows, has_header=has_header, width=width)
-    if session is None or not has_header:
+    mapping = replace(guess(rows, has_header=shape.has_header, width=shape.width), skip=shape.skip)
+    if session is None or not shape.has_header:
         return {"mapping": mapping.to_json(), "header_key": None}
     if again.is_again([column.label for column in mapping.columns]):
         return {"mapping": recall.as_in_the_file_before(session, mapping).to_json(), "header_key": None}
@@ -137,14 +139,25 @@ def name_columns(session: Session | None, rows: list[Row], *, has_header: bool, 
 def _read_sheet(db: Database, folder: Path, found: Import) -> None:
     source = folder / found.path
     target = source.with_suffix(".csv")
-    sheets.to_csv(source, target)
+    read = sheets.to_csv(source, target, partial(_beat, db, found))
+    name = f"{found.filename[:150]} · {read.sheet[:40]}" if read.sheet else found.filename
     with db.reading() as session:
         asked = session if found.created_by is not None and found.purpose == "people" else None
-        values = prepare(target, asked, encoding=sheets.ENCODING, delimiter=sheets.DELIMITER)
+        try:
+            values = prepare(target, asked, encoding=sheets.ENCODING, delimiter=sheets.DELIMITER)
+        except UserError:
+            target.unlink(missing_ok=True)  # the row names the workbook, not this
+            raise
     with db.writing() as session:
         path = str(target.relative_to(folder))
-        _advance(session, found, 0, state="uploaded", path=path, lease_until=None, **values)
+        _advance(session, found, 0, state="uploaded", path=path, filename=name, lease_until=None, **values)
     source.unlink(missing_ok=True)
+
+
+def _beat(db: Database, found: Import) -> None:
+    """A sign of life while a workbook is read, which may take longer than a lease."""
+    with db.writing(durable=False) as session:
+        _advance(session, found, 0)
 
 
 class _Reader:
@@ -161,7 +174,7 @@ class _Reader:
 
     def chunk(self, most: int | None = None) -> Chunk | None:
         """The next rows, at most `most`; None at the end of the file."""
-        rows = list(islice(self._rows, min(most or CHUNK, CHUNK)))
+        rows = batch(self._rows, self.table, min(most or CHUNK, CHUNK))
         return self.digester.digest(rows) if rows else None
 
     def skip(self, rows: int) -> None:

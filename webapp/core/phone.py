@@ -20,7 +20,10 @@ _DDD = "(?:1[1-9]|2[12478]|3[1-578]|4[1-9]|5[1345]|6[1-9]|7[134579]|8[1-9]|9[1-9
 DDDS = frozenset(code for code in range(11, 100) if re.fullmatch(_DDD, str(code)))
 
 # The "+" stays part of the pattern: stripped first, "+55 99 …" with a digit missing would read as area code 55.
-MOBILE = re.compile(rf"\s*(?:(\+?)(55)[ .-]?|(0))?\(?({_DDD})\)?[ .-]?(9\d{{4}})[ .-]?(\d{{4}})\s*", re.ASCII).fullmatch
+# 99999-9999 stands where nobody had a number; the careful way says so.
+MOBILE = re.compile(
+    rf"\s*(?:(\+?)(55)[ .-]?|(0))?\(?({_DDD})\)?[ .-]?(?!99999[ .-]?9999)(9\d{{4}})[ .-]?(\d{{4}})\s*", re.ASCII
+).fullmatch
 
 REPAIRS = {
     "country": N_("country code 55 added"),
@@ -39,6 +42,14 @@ BAD = {
     "scientific": (
         N_("Excel has shortened the number and its last digits are lost"),
         N_("Open the original file, format the column as text or as a number without decimal places, and save again."),
+    ),
+    "filler": (
+        N_("99999-9999 only fills the cell: it is nobody's number, or a stranger's"),
+        N_("Write the real number or delete the row."),
+    ),
+    "extension": (
+        N_("the number has an extension"),
+        N_("No message or call reaches an extension: write the direct number or delete the row."),
     ),
     "several": (
         N_("there is more than one number in the cell"),
@@ -139,19 +150,46 @@ _SHAPES: dict[bytes, tuple[int, tuple[str, ...]]] = {}
 _MOST_SHAPES = 1000  # blanks around a number make shapes of their own
 _SCIENTIFIC = re.compile(r"(\d+)(?:[.,](\d+))?[eE]\+?(\d{1,2})").fullmatch
 _FLOAT = re.compile(r"(\+?\d{8,15})[.,]0{1,3}").fullmatch
-_LABEL = re.compile(r"(?i)^\s*(?:tel|telefone|cel|celular|fone|phone|mobile|whats|whatsapp|wpp|zap)\b[.:\s]*")
+_LABELS = "tel|telefone|cel|celular|fone|phone|mobile|whats|whatsapp|wpp|zap"
+_LABEL = re.compile(rf"(?i)^(?:\s*(?:{_LABELS}|p(?=:))\b[.:/\s-]*)+")
+_LABEL_BEHIND = re.compile(rf"(?i)(?<=\d)(?:[\s.,:/(-]+(?:{_LABELS}|vivo|claro|tim|oi)\b[\s.)]*)+$")
+# As WhatsApp's tools write people: `5511987654321@c.us`, `https://wa.me/5511987654321`.
+_WHATSAPP = re.compile(
+    r"(?i)(?:https?://)?(?:wa\.me/|(?:api|web)\.whatsapp\.com/send/?\?phone=)\+?(\d{10,15})(?:[/?&].*)?"
+    r"|(\d{10,15})@(?:c\.us|s\.whatsapp\.net)"
+).fullmatch
+_ANY_CARRIER = re.compile(r"(?i)0?[ ]?(?:xx|\*\*)(?=[ ]?\(?\d)")  # 0xx11: "0, the carrier you like, 11"
+_EXTENSION = re.compile(
+    r"(?i)(?<=\d)[\s.,;(/-]*(?:ramal|ram|rml|ext|extension|r|x)[.:\s]*\d{1,6}\)?$|(?<=\d)\s*#\s*\d{1,6}$"
+)
+_NOBODY = re.compile(
+    r"(?i)(?:(?:n[ãa]o|nao)\s+(?:tem|h[áa]|possui|informad[oa]|informou|consta|cadastrad[oa]|se aplica)"
+    r"|s(?:em|/)\s*(?:n[úu]mero|telefone|celular|fone|contato|tel|cel|whatsapp)?|n/?[adi]|#n/?[ad]|#?null[oa]?|none|nan|nil"
+    r"|undefined|vazio|nenhum|ignorado|desconhecido|unknown|0+)\.?"
+).fullmatch
 _APART = re.compile(r"[/;|,\n\\]|\s(?:e|ou|or|and)\s", re.IGNORECASE)
+FILLER = (10**9, 999_999_999)  # a Brazilian mobile that leaves the second divided by the first
+MAX_TEXT = 200  # characters in which a number may hide
+TWO_NUMBERS = 16  # digits: no country has a number of so many
 _SERVICE = re.compile(r"0?(?:[3589]00)\d{5,7}|(?:400\d|300\d)\d{4}").fullmatch
 
 
 def _parse_slowly(text: str, country: str) -> Parsed | Bad:
+    if len(text) > 4 * MAX_TEXT and len(text := text.strip()) > 4 * MAX_TEXT:
+        return _bad("letters")  # at once: looking at each of a million characters takes seconds
     # Phones' address books hide direction marks in copied numbers; full-width digits come from Asian keyboards.
     tidy = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) not in ("Cf", "Cc", "Cs"))
     tidy = tidy.strip().lstrip("'=\"").rstrip("'\"").strip()
-    if not any(c.isalnum() for c in tidy):
+    if not any(c.isalnum() for c in tidy) or _NOBODY(tidy) or not any(c not in "0()-. " for c in tidy):
         return _bad("empty")
+    if len(tidy) > MAX_TEXT:
+        return _bad("letters" if any(c.isalpha() for c in tidy) else "long")
     repairs: list[str] = []
     tidy = _LABEL.sub("", tidy)
+    if match := _WHATSAPP(tidy):
+        tidy = match[1] or match[2]
+        repairs.append("punctuation")
+    tidy = _LABEL_BEHIND.sub("", _ANY_CARRIER.sub("0", tidy, count=1))
     if match := _SCIENTIFIC(tidy):
         exact = _exact_digits(*match.groups())
         if exact is None:
@@ -164,12 +202,17 @@ def _parse_slowly(text: str, country: str) -> Parsed | Bad:
     parts = [part for part in _APART.split(tidy) if sum(c.isdigit() for c in part) >= 8]
     if len(parts) > 1:
         return _bad("several")
+    if _EXTENSION.search(tidy) and sum(c.isdigit() for c in tidy) >= 8:
+        return _bad("extension")
     if any(c.isalpha() for c in tidy):
         return _bad("letters")
     digits = "".join(str(unicodedata.digit(c)) for c in tidy if c.isdigit())
     if tidy.strip("+") != digits:
         repairs.append("punctuation")
-    return _understand(digits, tidy.lstrip(" (").startswith("+"), country, repairs)
+    found = _understand(digits, tidy.lstrip(" (").startswith("+"), country, repairs)
+    if isinstance(found, Parsed):
+        return found if found.number % FILLER[0] != FILLER[1] or found.kind != "mobile" else _bad("filler")
+    return _bad("several") if found.reason == "long" and len(digits) >= TWO_NUMBERS else found
 
 
 def _exact_digits(whole: str, fraction: str | None, exponent: str) -> str | None:
@@ -268,6 +311,9 @@ def from_gateway(value: str | int | None) -> int | None:
     found = parse(text)
     if isinstance(found, Bad):
         digits = "".join(c for c in text if c in "0123456789").lstrip("0")
+        if found.reason == "filler":  # somebody has this number, and they have written
+            national = digits.removeprefix("55") if len(digits) > 11 else digits
+            return int("55" + national[:2]) * FILLER[0] + FILLER[1]
         found = _foreign(digits, []) if len(digits) >= 11 else found
     return found.number if isinstance(found, Parsed) else None
 

@@ -22,7 +22,7 @@ from webapp.contacts import (
     suppression,
     uploads,
 )
-from webapp.contacts.columns import ROLES, Mapping, Role
+from webapp.contacts.columns import KINDS, ROLES, Kind, Mapping, Role
 from webapp.contacts.forms import ConsentForm, UploadForm
 from webapp.contacts.jobs import IMPORT
 from webapp.contacts.models import ContactList, Import
@@ -44,6 +44,7 @@ ROLE_WORDS: dict[str, str] = {
     "field": N_("Field"),
     "skip": N_("Leave out"),
 }
+KIND_WORDS: dict[str, str] = {"text": N_("Text"), "number": N_("Number"), "date": N_("Date")}
 
 
 @bp.get("/contacts/import")
@@ -144,6 +145,7 @@ def _columns_page(found: Import, shown: dict[str, object]) -> str:
         anew=anew,
         rows=[cells for _, cells in rows[:PREVIEW_ROWS]],
         roles=words,
+        kinds=KIND_WORDS,
         encodings=ENCODINGS,
         delimiters=DELIMITERS,
     )
@@ -210,28 +212,31 @@ def reshape_import(import_id: int) -> Response | tuple[str, int]:
 @guard("lists")
 def check_import(import_id: int) -> Response | tuple[str, int]:
     """Fix what the columns mean and check the whole file."""
-    roles, labels = _asked_columns()
+    roles, labels, kinds = _asked_columns()
     try:
         with write_session() as session:
-            found = uploads.start_check(session, import_id, roles, labels)
+            found = uploads.start_check(session, import_id, roles, labels, kinds)
     except UserError as error:
         return _page(import_id, problem=gettext(error.msgid, **error.values)), 422
     _start_if_due(found)
     return redirect(url_for("contacts.show_import", import_id=import_id), 303)
 
 
-def _asked_columns() -> tuple[dict[int, Role], dict[int, str]]:
+def _asked_columns() -> tuple[dict[int, Role], dict[int, str], dict[int, Kind]]:
+    kinds: dict[int, Kind] = {}
     roles: dict[int, Role] = {}
     labels: dict[int, str] = {}
     for name, value in request.form.items():
-        kind, _, index = name.partition("-")
-        if not index.isdecimal():
+        what, _, index = name.partition("-")
+        if not index.isascii() or not index.isdecimal() or len(index) > 4:
             continue
-        if kind == "role" and value in ROLES:
+        if what == "role" and value in ROLES:
             roles[int(index)] = value
-        elif kind == "label":
+        elif what == "kind" and value in KINDS:
+            kinds[int(index)] = value
+        elif what == "label":
             labels[int(index)] = value
-    return roles, labels
+    return roles, labels, kinds
 
 
 @bp.post("/contacts/import/<int:import_id>/back")

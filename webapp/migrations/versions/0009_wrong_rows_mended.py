@@ -25,5 +25,4 @@ def downgrade() -> None:
     for name in ("ix_import_fault_open_reason", "ix_import_fault_open"):
         op.drop_index(name, table_name="import_fault")
     op.create_index("ix_import_fault_import_id_line", "import_fault", ["import_id", "line"])
-    with op.batch_alter_table("contact_import") as batch:
-        batch.drop_column("mended_at")
+    op.drop_column("contact_import", "mended_at")
