@@ -50,5 +50,5 @@ def test_a_consent_with_its_proof_from_the_check_page_to_its_withdrawal(
     page.locator("#consent summary").click()
     clean()
     page.locator("a", has_text="Ver o descadastro").click()
-    expect(page.locator("#history li")).to_have_count(1)
+    expect(page.locator("#history li")).to_have_count(2)
     clean()

@@ -19,6 +19,7 @@ TOO_LONG = "\x00too long"  # NULs are removed from all lines, so none can look l
 MAX_CELL = 4000  # characters that are kept of a cell: more are a fault wherever they are used
 HEAD_CHARACTERS = 4_000_000  # of the first rows, however few they are
 BATCH_BYTES = 4_000_000  # of the file that are in memory as rows
+BLOCK = 1 << 17  # characters that are read at once where nothing in them needs care
 _STEP = 100  # rows between two looks at how far the file is read
 HEAD_BYTES = 16_000_000  # in which the first rows must be found
 
@@ -81,16 +82,67 @@ class Table:
             self._raw = _Counted(file)
             buffered = io.BufferedReader(self._raw, 1 << 17)
             text = io.TextIOWrapper(buffered, encoding=self.shape.encoding, errors=errors, newline=None)
-            rows = enumerate(_records(_lines(text), self.shape), start=1)
+            rows = enumerate(_records(_Text(text), self.shape), start=1)
             yield from islice(rows, self.shape.skip, None) if self.shape.skip else rows
 
 
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    """Lines without NULs, none longer than `MAX_LINE`; Excel's `sep=;` is not part of the table."""
+class _Text:
+    """A text in blocks of whole lines; one that needs care can be read by the line, on into what follows it."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._block, self._size = io.StringIO(), 0
+        self.endless = False  # a line was given up, and the rest of it is still to be read over
+
+    def next_block(self) -> str:
+        """The next lines, not more than `BLOCK` and a line of `MAX_LINE`; empty at the end."""
+        block = self._text.read(BLOCK)
+        if block and block[-1] != "\n":
+            block += self._text.readline(MAX_LINE)
+        self._block = io.StringIO(block)
+        self._size = len(block)
+        return block
+
+    @property
+    def between_blocks(self) -> bool:
+        """Whether all of the block was read by the line."""
+        return self._block.tell() >= self._size and not self.endless
+
+    def readline(self, most: int) -> str:
+        """The next line with its end, or as much of it as asked for."""
+        line = self._block.readline(most)
+        if line[-1:] == "\n" or len(line) == most:
+            return line
+        return line + self._text.readline(most - len(line))
+
+
+def _records(text: _Text, shape: Shape) -> Iterator[list[str]]:
+    """The rows: by the block where each of its lines is one, else as carefully as it takes. The first block may begin
+    with a mark of its encoding or with Excel's `sep=;`, which is not part of the table."""
     first = True
+    while block := text.next_block():
+        lines = None if first else _simple_lines(block)
+        if lines is not None:
+            yield from csv.reader(lines, delimiter=shape.delimiter, skipinitialspace=shape.delimiter != "\t")
+        else:
+            yield from _careful_records(text, shape, first=first)
+        first = False
+
+
+def _simple_lines(block: str) -> list[str] | None:
+    """The lines of a block in which nothing is quoted, hidden or endless; None for any other."""
+    if '"' in block or "\0" in block or "\ufeff" in block or block[-1] != "\n":
+        return None
+    lines = block.split("\n")
+    lines.pop()
+    return lines if max(map(len, lines)) <= MAX_CELL else None
+
+
+def _lines(text: _Text, *, first: bool) -> Iterator[str]:
+    """Lines without NULs, none longer than `MAX_LINE`."""
     while line := text.readline(MAX_LINE):
-        endless = len(line) >= MAX_LINE and line[-1] != "\n"
-        if endless:
+        text.endless = len(line) >= MAX_LINE and line[-1] != "\n"
+        if text.endless:
             line = TOO_LONG + "\n"
         elif "\0" in line:
             line = line.replace("\0", "")
@@ -101,13 +153,15 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
             if line.strip().lower() in ("sep=;", "sep=,", "sep=|", "sep=\t", "sep="):
                 continue
         yield line
-        if endless:  # after the yield: who wants the first rows only need not wait for the end of such a line
+        if text.endless:  # after the yield: who wants the first rows only need not wait for the end of such a line
             while (rest := text.readline(MAX_LINE)) and rest[-1] != "\n":
                 pass
 
 
-def _records(lines: Iterator[str], shape: Shape) -> Iterator[list[str]]:
+def _careful_records(text: _Text, shape: Shape, *, first: bool) -> Iterator[list[str]]:
+    """Rows by the line, to the end of the block or of the row that goes on behind it."""
     recent: list[str] = []  # the physical lines of the record in hand
+    lines = _lines(text, first=first)
 
     def feed() -> Iterator[str]:
         size = 0
@@ -122,7 +176,7 @@ def _records(lines: Iterator[str], shape: Shape) -> Iterator[list[str]]:
         return csv.reader(feed(), delimiter=shape.delimiter, skipinitialspace=shape.delimiter != "\t")
 
     reader = reader_of_rest()
-    while True:
+    while not text.between_blocks:
         recent.clear()
         try:
             cells = next(reader)
