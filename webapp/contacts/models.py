@@ -58,7 +58,7 @@ class Contact(Base):
     name: Mapped[str] = mapped_column(String(200), default="")
     name_key: Mapped[str] = mapped_column(String(200), default="")  # folded, for searching
     fields: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    import_id: Mapped[int | None] = mapped_column(ForeignKey("contact_import.id"), index=True)  # that brought them in
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("contact_import.id"))  # that brought them in
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

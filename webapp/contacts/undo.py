@@ -1,5 +1,7 @@
 """Taking an import back: who came with it goes, who was there before is as they were."""
 
+from collections.abc import Callable
+
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
@@ -9,9 +11,14 @@ from webapp.contacts.storing import grow
 _STANDS = ("importing", "done")
 
 
-def undo_chunk(session: Session, found: Import, size: int) -> bool:
-    """Undo up to `size` people of an import; False when nothing is left."""
-    return _hand_over(session, found, size) or _restore(session, found, size) or _remove(session, found, size)
+# A step undoes up to `size` people behind a place and returns the place to go on behind, None at its end. It finds them
+# by going through the list: an import is rarely undone, and an index for that would cost every import.
+Step = Callable[[Session, Import, int, int], int | None]
+
+
+def _mine(found: Import, after: int) -> tuple[ColumnElement[bool], ...]:
+    """Who came with an import and nobody else, behind an id."""
+    return Contact.list_id == found.list_id, Contact.id > after, Contact.import_id == found.id
 
 
 def _later(found: Import) -> tuple[type[ImportBefore], type[Import]]:
@@ -23,7 +30,7 @@ def _after(later: type[Import], found: Import) -> ColumnElement[bool]:
     return or_(later.id > found.id, and_(later.id != found.id, later.mended_at >= found.started_at))
 
 
-def _hand_over(session: Session, found: Import, size: int) -> bool:
+def _hand_over(session: Session, found: Import, size: int, after: int) -> int | None:
     """Who came with this import and was in a later file of the same list, too, stays: they belong to that one now."""
     before, later = _later(found)
     heir = (
@@ -40,19 +47,19 @@ def _hand_over(session: Session, found: Import, size: int) -> bool:
     )
     rows = session.execute(
         select(Contact.id, heir.correlate(Contact).scalar_subquery().label("heir"))
-        .where(Contact.import_id == found.id, exists(heir.correlate(Contact)))
+        .where(*_mine(found, after), exists(heir.correlate(Contact)))
+        .order_by(Contact.id)
         .limit(size)
     ).all()
     for contact_id, heir_id in rows:
         session.execute(update(Contact).where(Contact.id == contact_id).values(import_id=heir_id))
-    return bool(rows)
+    return rows[-1].id if rows else None
 
 
-def _restore(session: Session, found: Import, size: int) -> bool:
+def _restore(session: Session, found: Import, size: int, after: int) -> int | None:
     """Who was there before is as they were, unless a later file has changed them since."""
-    rows = session.scalars(
-        select(ImportBefore).where(ImportBefore.import_id == found.id).order_by(ImportBefore.number).limit(size)
-    ).all()
+    mine = select(ImportBefore).where(ImportBefore.import_id == found.id, ImportBefore.number > after)
+    rows = session.scalars(mine.order_by(ImportBefore.number).limit(size)).all()
     before, later = _later(found)
     for row in rows:
         changed_later = exists(
@@ -70,24 +77,22 @@ def _restore(session: Session, found: Import, size: int) -> bool:
             .where(Contact.list_id == found.list_id, Contact.number == row.number, ~changed_later)
             .values(kind=row.kind, name=row.name, name_key=row.name_key, fields=row.fields)
         )
-    if rows:
-        numbers = [row.number for row in rows]
-        session.execute(
-            delete(ImportBefore).where(
-                ImportBefore.import_id == found.id,
-                ImportBefore.number >= numbers[0],
-                ImportBefore.number <= numbers[-1],
-            )
-        )
-    return bool(rows)
+    if not rows:
+        return None
+    done = ImportBefore.number.between(rows[0].number, rows[-1].number)
+    session.execute(delete(ImportBefore).where(ImportBefore.import_id == found.id, done))
+    return rows[-1].number
 
 
-def _remove(session: Session, found: Import, size: int) -> bool:
+def _remove(session: Session, found: Import, size: int, after: int) -> int | None:
     """Who came with this import alone goes."""
-    wanted = select(Contact.id).where(Contact.import_id == found.id).order_by(Contact.id).limit(size)
-    ids = list(session.scalars(wanted))
-    if ids:
-        session.execute(delete(Contact).where(Contact.import_id == found.id, Contact.id <= ids[-1]))
-        assert found.list_id is not None
-        grow(session, found.list_id, -len(ids))
-    return bool(ids)
+    ids = session.scalars(select(Contact.id).where(*_mine(found, after)).order_by(Contact.id).limit(size)).all()
+    if not ids:
+        return None
+    session.execute(delete(Contact).where(*_mine(found, after), Contact.id <= ids[-1]))
+    assert found.list_id is not None
+    grow(session, found.list_id, -len(ids))
+    return ids[-1]
+
+
+STEPS: tuple[Step, ...] = (_hand_over, _restore, _remove)

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from webapp.contacts import again, consent, faults, proofs, recall, sheets, sniffing, storing, suppressing
+from webapp.contacts import again, consent, faults, proofs, recall, sheets, sniffing, storing, suppressing, undo
 from webapp.contacts.columns import Mapping, guess
 from webapp.contacts.digest import Chunk, Digester, filled
 from webapp.contacts.models import Contact, ContactList, Import
@@ -27,7 +27,6 @@ from webapp.contacts.progress import advance as _advance
 from webapp.contacts.reading import Row, Shape, Table, batch
 from webapp.contacts.states import AT_WORK, NOT_STATED
 from webapp.contacts.storable import storable
-from webapp.contacts.undo import undo_chunk
 from webapp.core import clock, leases
 from webapp.core.db import Database, moment
 from webapp.core.errors import UserError
@@ -219,8 +218,7 @@ def _import(db: Database, folder: Path, found: Import) -> None:
     reader = _Reader(folder, found)
     reader.skip(found.rows)
     done = found.rows
-    with db.reading() as session:
-        mine = session.scalar(select(func.count()).select_from(Contact).where(Contact.import_id == found.id)) or 0
+    mine = _brought(db, found) if found.rows else 0
     while (chunk := reader.chunk()) is not None:
         position = reader.table.position
         mine += db.retrying(lambda session: _store(session, found, chunk, done, mine, position), durable=False)  # noqa: B023
@@ -228,6 +226,13 @@ def _import(db: Database, folder: Path, found: Import) -> None:
     with db.writing() as session:
         _advance(session, found, done, state="done", lease_until=None, finished_at=clock.now())
     (folder / found.path).unlink(missing_ok=True)
+
+
+def _brought(db: Database, found: Import) -> int:
+    """How many people of the list came with an import so far."""
+    brought = select(func.count()).where(Contact.list_id == found.list_id, Contact.import_id == found.id)
+    with db.reading() as session:
+        return session.scalar(brought) or 0
 
 
 def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int, position: int) -> int:
@@ -262,11 +267,12 @@ def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int, 
 
 
 def _undo(db: Database, folder: Path, found: Import) -> None:
-    while True:
-        with db.writing(durable=False) as session:
-            _advance(session, found, found.rows)
-            if not undo_chunk(session, found, CHUNK):
-                break
+    for step in undo.STEPS:
+        after: int | None = 0
+        while after is not None:
+            with db.writing(durable=False) as session:
+                _advance(session, found, found.rows)
+                after = step(session, found, CHUNK, after)
     _unlink(db, found)
     with db.writing() as session:
         _advance(session, found, found.rows, state="undone", lease_until=None, finished_at=clock.now())
