@@ -19,7 +19,7 @@ from webapp.factory import make_services
 from webapp.sandbox.server import Sandbox
 from webapp.serve import first_start
 
-SHORT = 24  # kills, about one at every point
+SHORT = 16  # kills, spread over all the points
 TOKEN = "killed-at-every-point-0123456789"
 
 

@@ -20,10 +20,7 @@ _DDD = "(?:1[1-9]|2[12478]|3[1-578]|4[1-9]|5[1345]|6[1-9]|7[134579]|8[1-9]|9[1-9
 DDDS = frozenset(code for code in range(11, 100) if re.fullmatch(_DDD, str(code)))
 
 # The "+" stays part of the pattern: stripped first, "+55 99 …" with a digit missing would read as area code 55.
-# 99999-9999 stands where nobody had a number; the careful way says so.
-MOBILE = re.compile(
-    rf"\s*(?:(\+?)(55)[ .-]?|(0))?\(?({_DDD})\)?[ .-]?(?!99999[ .-]?9999)(9\d{{4}})[ .-]?(\d{{4}})\s*", re.ASCII
-).fullmatch
+MOBILE = re.compile(rf"\s*(?:(\+?)(55)[ .-]?|(0))?\(?({_DDD})\)?[ .-]?(9\d{{4}})[ .-]?(\d{{4}})\s*", re.ASCII).fullmatch
 
 REPAIRS = {
     "country": N_("country code 55 added"),
@@ -42,10 +39,6 @@ BAD = {
     "scientific": (
         N_("Excel has shortened the number and its last digits are lost"),
         N_("Open the original file, format the column as text or as a number without decimal places, and save again."),
-    ),
-    "filler": (
-        N_("99999-9999 only fills the cell: it is nobody's number, or a stranger's"),
-        N_("Write the real number or delete the row."),
     ),
     "extension": (
         N_("the number has an extension"),
@@ -168,7 +161,6 @@ _NOBODY = re.compile(
     r"|undefined|vazio|nenhum|ignorado|desconhecido|unknown|0+)\.?"
 ).fullmatch
 _APART = re.compile(r"[/;|,\n\\]|\s(?:e|ou|or|and)\s", re.IGNORECASE)
-FILLER = (10**9, 999_999_999)  # a Brazilian mobile that leaves the second divided by the first
 MAX_TEXT = 200  # characters in which a number may hide
 TWO_NUMBERS = 16  # digits: no country has a number of so many
 _SERVICE = re.compile(r"0?(?:[3589]00)\d{5,7}|(?:400\d|300\d)\d{4}").fullmatch
@@ -210,9 +202,9 @@ def _parse_slowly(text: str, country: str) -> Parsed | Bad:
     if tidy.strip("+") != digits:
         repairs.append("punctuation")
     found = _understand(digits, tidy.lstrip(" (").startswith("+"), country, repairs)
-    if isinstance(found, Parsed):
-        return found if found.number % FILLER[0] != FILLER[1] or found.kind != "mobile" else _bad("filler")
-    return _bad("several") if found.reason == "long" and len(digits) >= TWO_NUMBERS else found
+    if isinstance(found, Bad) and found.reason == "long" and len(digits) >= TWO_NUMBERS:
+        return _bad("several")
+    return found
 
 
 def _exact_digits(whole: str, fraction: str | None, exponent: str) -> str | None:
@@ -311,9 +303,6 @@ def from_gateway(value: str | int | None) -> int | None:
     found = parse(text)
     if isinstance(found, Bad):
         digits = "".join(c for c in text if c in "0123456789").lstrip("0")
-        if found.reason == "filler":  # somebody has this number, and they have written
-            national = digits.removeprefix("55") if len(digits) > 11 else digits
-            return int("55" + national[:2]) * FILLER[0] + FILLER[1]
         found = _foreign(digits, []) if len(digits) >= 11 else found
     return found.number if isinstance(found, Parsed) else None
 
