@@ -215,6 +215,27 @@ def test_a_spreadsheet_is_read_with_whole_numbers_and_dates(services: Services, 
         assert session.scalars(select(ImportFault.line)).all() == [4]
 
 
+def test_formulas_count_by_their_results_and_merged_cells_by_their_first(services: Services, tmp_path: Path) -> None:
+    path = tmp_path / "list.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["Nome", "Celular", "Loja"])
+        sheet.write_row(1, 0, ["Ana", 11987654321])
+        sheet.write_formula(2, 0, '="Bru"&"no"', None, "Bruno")
+        sheet.write_formula(2, 1, "=21900000000+98765432", None, 21998765432)
+        sheet.write_row(3, 0, ["Carla"])
+        sheet.write_formula(3, 1, "=A99", None, "#N/A")
+        sheet.write_row(4, 0, ["Davi"])
+        sheet.write_formula(4, 1, "=1/0")  # whoever wrote the file never worked it out
+        sheet.merge_range(1, 2, 3, 2, "Centro")
+    assert counts(run_import_command(services.db, services.settings, path, "Planilha")) == (4, 2, 0, 2, 0)
+    ana, bruno = people(services, "Planilha")
+    assert (ana.number, ana.fields) == (make.ANA, {"loja": "Centro"})
+    assert (bruno.number, bruno.name, bruno.fields) == (make.BRUNO, "Bruno", {})
+    with services.db.reading() as session:
+        assert session.execute(select(ImportFault.line, ImportFault.reason)).all() == [(4, "empty"), (5, "empty")]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
