@@ -25,6 +25,8 @@ from webapp.admin import erasure, jobs
 from webapp.admin.models import Erasure
 from webapp.campaigns.models import Campaign
 from webapp.campaigns.spool import Spool, SpoolWriter
+from webapp.contacts import consent, proofs
+from webapp.contacts.consent import Consent
 from webapp.contacts.models import Contact
 from webapp.core import clock
 from webapp.core.db import Base
@@ -108,6 +110,8 @@ def everywhere(services: Services, admin: FlaskClient, person_id: int) -> str:
         outbox.send_one(session, kind="test", name="Oferta", number=ANA, type=0, text=f"Teste {NAME}")
         service.opt_out(session, key, person_id, f"{NAME} pediu")
         service.lift_opt_out(session, key, person_id, "voltou atrás")
+        proof = proofs.keep(services.settings.instance, io.BytesIO(f"%PDF-1.7 {NAME}".encode()), "ficha.pdf")
+        consent.record(session, ANA, Consent("consent", f"ficha de {NAME}", now.date(), proof=proof), person_id)
     return reference
 
 
@@ -371,7 +375,16 @@ def test_the_copy_for_the_person_holds_what_is_held(services: Services, admin: F
         sheet, data = archive.read("recado.html").decode(), json.loads(archive.read("recado.json"))
     assert data["number"] == "+5511987654321"
     counts = Counter({key: section["total"] for key, section in data["held"].items()})
-    expected = {"lists": 2, "copies": 1, "uploads": 1, "messages": 5, "replies": 3, "conversation": 1, "notes": 1}
+    expected = {
+        "lists": 2,
+        "copies": 1,
+        "uploads": 1,
+        "messages": 5,
+        "replies": 3,
+        "conversation": 1,
+        "notes": 1,
+        "consents": 4,
+    }
     assert {key: counts[key] for key in expected} == expected
     assert counts["wrong_rows"] == 6 and counts["raw_replies"] == 3 and counts["optout_history"] == 2
     for words in ("meu segredo", "ligar amanhã", "rascunho dela", "Praia Grande", f"Oi {NAME}, oferta!"):
