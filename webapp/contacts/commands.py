@@ -1,6 +1,6 @@
 """`recado contacts import` and `recado optouts import`: one file, to its end, in the command itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,44 +32,51 @@ def run_import_command(
     consent_date: date | None = None,
 ) -> dict[str, Any]:
     """Import a file and return the counts of the contract; UserError where the file or an argument is refused."""
-    folder = settings.instance
-    kept = _kept(folder, file)
-    with db.writing() as session:
-        found = uploads.register(session, folder, kept, file.name, None)
-        found.lease_until = moment(session) + progress.LEASE  # ours: no worker shall take it
-    import_id = found.id
-    try:
-        if found.state == "reading":
-            work.run_claimed(db, folder, import_id)
-        with db.writing() as session:
-            found = _checked(session, import_id)
-            uploads.require_number(Mapping.from_json(found.mapping))
-            found.state = "ready"
-            uploads.confirm(session, import_id, list_name, Consent(basis, source, consent_date), None)
-            found.lease_until = moment(session) + progress.LEASE
-    except UserError:
-        _give_up(db, folder, import_id)
-        raise
-    work.run_claimed(db, folder, import_id)
+    folder, consent = settings.instance, Consent(basis, source, consent_date)
+    import_id = _to_its_end(
+        db,
+        folder,
+        file,
+        register=lambda session, kept: uploads.register(session, folder, kept, file.name, None),
+        confirm=lambda session, import_id: uploads.confirm(session, import_id, list_name, consent, None),
+    )
     with db.reading() as session:
         found = _checked(session, import_id)
         return _report(session, folder, found, settings.locale)
 
 
-def _kept(folder: Path, file: Path) -> Path:
-    try:
-        with file.open("rb") as stream:
-            return uploads.keep(folder, stream)
-    except OSError as error:
-        raise UserError(N_("%(file)s cannot be read: %(why)s"), file=str(file), why=error.strerror) from error
-
-
 def run_optouts_command(db: Database, settings: Settings, file: Path, reason: str, channel: str) -> dict[str, Any]:
     """Opt out everybody in a file; rows = added + known + duplicates + rejected. UserError where it is refused."""
     folder = settings.instance
+    import_id = _to_its_end(
+        db,
+        folder,
+        file,
+        register=lambda session, kept: suppression.register(
+            session, folder, kept, file.name, None, channel=channel, source=reason
+        ),
+        confirm=suppression.confirm,
+    )
+    with db.reading() as session:
+        found = _checked(session, import_id)
+        errors = _errors_file(session, folder, found, settings.locale)
+        counts = {"added": found.imported, "known": found.suppressed}
+        wrong = {"duplicates": found.duplicates, "rejected": found.rejected, "errors_file": errors}
+        return {"channel": channel, "rows": found.rows, **counts, **wrong}
+
+
+def _to_its_end(
+    db: Database,
+    folder: Path,
+    file: Path,
+    *,
+    register: Callable[[Session, Path], Import],
+    confirm: Callable[[Session, int], object],
+) -> int:
+    """Take a file all the way in this process, without the steps at which a person would look; the import's id."""
     kept = _kept(folder, file)
     with db.writing() as session:
-        found = suppression.register(session, folder, kept, file.name, None, channel=channel, source=reason)
+        found = register(session, kept)
         found.lease_until = moment(session) + progress.LEASE  # ours: no worker shall take it
     import_id = found.id
     try:
@@ -80,18 +87,21 @@ def run_optouts_command(db: Database, settings: Settings, file: Path, reason: st
             uploads.require_number(Mapping.from_json(found.mapping))
             found.state = "ready"
             session.flush()
-            suppression.confirm(session, import_id)
+            confirm(session, import_id)
             found.lease_until = moment(session) + progress.LEASE
     except UserError:
         _give_up(db, folder, import_id)
         raise
     work.run_claimed(db, folder, import_id)
-    with db.reading() as session:
-        found = _checked(session, import_id)
-        errors = _errors_file(session, folder, found, settings.locale)
-        counts = {"added": found.imported, "known": found.suppressed}
-        wrong = {"duplicates": found.duplicates, "rejected": found.rejected, "errors_file": errors}
-        return {"channel": channel, "rows": found.rows, **counts, **wrong}
+    return import_id
+
+
+def _kept(folder: Path, file: Path) -> Path:
+    try:
+        with file.open("rb") as stream:
+            return uploads.keep(folder, stream)
+    except OSError as error:
+        raise UserError(N_("%(file)s cannot be read: %(why)s"), file=str(file), why=error.strerror) from error
 
 
 def _checked(session: Session, import_id: int) -> Import:
