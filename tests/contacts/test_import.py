@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from tests import make
-from webapp.contacts import service, storing
+from webapp.contacts import service
 from webapp.contacts.commands import run_import_command
 from webapp.contacts.models import Contact, ContactList, Import, ImportFault, ListField
-from webapp.core import clock, phone
 from webapp.core.errors import UserError
 from webapp.core.web import Services
 from webapp.optouts import service as optouts
@@ -271,16 +270,6 @@ def test_the_same_file_twice_doubles_nobody(services: Services) -> None:
     bring(services, USUAL)
     assert counts(bring(services, USUAL)) == (3, 3, 0, 0, 0)
     assert len(people(services)) == 3
-
-
-def test_who_was_added_by_hand_meanwhile_stops_no_import_that_took_the_list_for_its_own(services: Services) -> None:
-    bring(services, USUAL)
-    ana = service.person_of(phone.Parsed(make.ANA, "mobile"), "Ana Souza", {"cidade": "Santos"})
-    with services.db.writing() as session:
-        list_id = service.list_named(session, "Clientes").id
-        storing.lock_list(session, list_id)
-        storing.upsert(session, list_id, [ana], clock.now(), all_new=True)
-    assert sorted(person.name for person in people(services)) == ["Ana Souza", "Bruno", "Carla"]
 
 
 def test_a_list_needs_a_name(services: Services) -> None:

@@ -16,9 +16,11 @@ from webapp.contacts.models import Contact, ContactList, ImportBefore, ImportFau
 from webapp.core.db import insert_for, one_of
 
 # What is the same for everybody stands in the statement itself: whole numbers, and a moment of ours.
-_UPSERT = """
+_INSERT = """
 INSERT INTO contact (list_id, number, kind, name, name_key, fields, import_id, created_at, updated_at)
 {people}
+"""
+_OR_UPDATE = """
 ON CONFLICT (list_id, number) DO UPDATE SET
   kind = excluded.kind,
   name = CASE WHEN excluded.name = '' THEN contact.name ELSE excluded.name END,
@@ -75,24 +77,28 @@ def upsert(
     if not people:
         return Stored(0, set())
     known = set() if all_new else _keep_before(session, list_id, [person.number for person in people], import_id)
-    _write(session, list_id, people, now, import_id)
+    _write(session, list_id, people, now, import_id, all_new=all_new)
     created = len(people) - len(known)
     grow(session, list_id, created)
     return Stored(created, known)
 
 
-def _write(session: Session, list_id: int, people: Sequence[Person], now: datetime, import_id: int | None) -> None:
+def _write(
+    session: Session, list_id: int, people: Sequence[Person], now: datetime, import_id: int | None, *, all_new: bool
+) -> None:
     same = {
         "list_id": list_id,
         "import_id": "NULL" if import_id is None else int(import_id),
         "moment": now.isoformat(sep=" ", timespec="microseconds"),
     }
-    if _dialect(session) == "postgresql":
-        written = _UPSERT.format(people=_PEOPLE_POSTGRES.format(**same), merged=_MERGED_POSTGRES)
+    postgres = _dialect(session) == "postgresql"
+    written = _INSERT.format(people=(_PEOPLE_POSTGRES if postgres else _PEOPLE_SQLITE).format(**same))
+    if not all_new:
+        written += _OR_UPDATE.format(merged=_MERGED_POSTGRES if postgres else _MERGED_SQLITE)
+    if postgres:
         columns = tuple(orjson.dumps(column).decode() for column in zip(*people, strict=True))
         session.connection().exec_driver_sql(written, columns)
     else:
-        written = _UPSERT.format(people=_PEOPLE_SQLITE.format(**same), merged=_MERGED_SQLITE)
         session.connection().exec_driver_sql(written, list(people))
 
 
