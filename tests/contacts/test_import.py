@@ -11,12 +11,14 @@ import xlsxwriter
 from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session
 
 from tests import make
-from webapp.contacts import service
+from webapp.contacts import service, work
 from webapp.contacts.commands import run_import_command
 from webapp.contacts.models import Contact, ContactList, Import, ImportFault, ListField
+from webapp.core import phone
 from webapp.core.errors import UserError
 from webapp.core.web import Services
 from webapp.optouts import service as optouts
@@ -270,6 +272,37 @@ def test_the_same_file_twice_doubles_nobody(services: Services) -> None:
     bring(services, USUAL)
     assert counts(bring(services, USUAL)) == (3, 3, 0, 0, 0)
     assert len(people(services)) == 3
+
+
+def test_who_is_added_by_hand_where_somebody_was_removed_stops_no_import(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is as big as the import left it, and yet not only its own: found out by the database alone."""
+    monkeypatch.setattr(work, "CHUNK", 3)
+    numbers = [make.ANA + place for place in range(6)]
+    done: list[bool] = []
+
+    def between_two_chunks(_session: Session) -> None:
+        found = [person for person in people(services) if not done]
+        if len(found) == 3:
+            done.append(True)
+            with services.db.writing() as session:
+                service.remove_person(session, found[0].list_id, found[0].id)
+                service.add_person(session, found[0].list_id, phone.Parsed(numbers[4], "mobile"), "À mão", {})
+
+    event.listen(Session, "after_commit", between_two_chunks)
+    try:
+        rows = "".join(f"P{place};{number}\n" for place, number in enumerate(numbers))
+        assert counts(bring(services, "Nome;Celular\n" + rows)) == (6, 6, 0, 0, 0)
+    finally:
+        event.remove(Session, "after_commit", between_two_chunks)
+    assert done
+    assert {person.number: person.name for person in people(services)} == {
+        number: f"P{place}" for place, number in enumerate(numbers) if place
+    }
+    with services.db.reading() as session:
+        assert session.scalars(select(Import.created)).one() == 5
+        assert service.list_named(session, "Clientes").size == 5
 
 
 def test_a_list_needs_a_name(services: Services) -> None:

@@ -7,6 +7,7 @@ write a chunk that another one has taken over.
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,7 +16,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, func, or_, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.contacts import again, consent, faults, proofs, recall, sheets, sniffing, storing, suppressing, undo
@@ -35,6 +36,7 @@ from webapp.optouts import queries as optouts
 
 log = structlog.get_logger(__name__)
 
+TRIES = 5  # beginnings that came to nothing, as the process died each time, after which nobody tries again
 CHUNK = 20_000  # rows a transaction: the fewer, the more often SQLite writes the same pages
 
 
@@ -45,7 +47,7 @@ def claim(db: Database, import_id: int) -> bool:
         taken = session.execute(
             update(Import)
             .where(Import.id == import_id, Import.state.in_(AT_WORK), _is_free(now))
-            .values(lease_until=now + LEASE)
+            .values(lease_until=now + LEASE, tries=Import.tries + 1)
             .returning(Import.id)
         ).all()
     return bool(taken)
@@ -67,6 +69,10 @@ def run_claimed(db: Database, folder: Path, import_id: int) -> None:
     with db.reading() as session:
         found = session.get(Import, import_id)
     assert found is not None
+    if found.tries > TRIES:
+        log.error("import given up: its process died again and again", import_id=import_id, state=found.state)
+        _fail(db, folder, found, faults.FILE["died"], {"times": TRIES})
+        return
     steps = {"reading": _read_sheet, "checking": _check, "importing": _import, "undoing": _undo}
     if found.purpose == "optouts":
         steps |= suppressing.STEPS
@@ -79,8 +85,10 @@ def run_claimed(db: Database, folder: Path, import_id: int) -> None:
         _fail(db, folder, found, error.msgid, error.values)
     except FileNotFoundError:
         _fail(db, folder, found, faults.FILE["gone"], {})
-    except DBAPIError:
-        raise  # the database is away or full: the lease runs out and a sweep tries again
+    except DBAPIError:  # the database is away or full: the lease runs out and a sweep tries again, as often as it takes
+        with suppress(DBAPIError), db.writing(durable=False) as session:
+            session.execute(update(Import).where(Import.id == import_id).values(tries=0))
+        raise
     except Exception:
         log.exception("import failed", import_id=import_id)
         _fail(db, folder, found, faults.FILE["unexpected"], {})
@@ -221,7 +229,10 @@ def _import(db: Database, folder: Path, found: Import) -> None:
     mine = _brought(db, found) if found.rows else 0
     while (chunk := reader.chunk()) is not None:
         position = reader.table.position
-        mine += db.retrying(lambda session: _store(session, found, chunk, done, mine, position), durable=False)  # noqa: B023
+        try:
+            mine += db.retrying(lambda session: _store(session, found, chunk, done, mine, position), durable=False)  # noqa: B023
+        except IntegrityError:  # as many as we brought, but not only those: somebody was removed, another added
+            mine += db.retrying(lambda session: _store(session, found, chunk, done, None, position), durable=False)  # noqa: B023
         done += chunk.rows
     with db.writing() as session:
         _advance(session, found, done, state="done", lease_until=None, finished_at=clock.now())
@@ -235,8 +246,11 @@ def _brought(db: Database, found: Import) -> int:
         return session.scalar(brought) or 0
 
 
-def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int, position: int) -> int:
-    """One chunk in one transaction: people, faults, counts. Returns how many people are new to the list."""
+def _store(session: Session, found: Import, chunk: Chunk, done: int, mine: int | None, position: int) -> int:
+    """One chunk in one transaction: people, faults, counts. Returns how many people are new to the list.
+
+    `mine`: how many people this import has brought so far, None where that tells nothing of who is in the list.
+    """
     assert found.list_id is not None
     _advance(session, found, done, rows=done + chunk.rows, done_bytes=position)
     size = storing.lock_list(session, found.list_id)
