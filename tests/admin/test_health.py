@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from tests import make
 from tests.admin.conftest import actions
@@ -14,8 +15,8 @@ from webapp.core.jobs import Tick
 from webapp.core.web import Services
 from webapp.gateway import account
 from webapp.inbox.models import RawInbound
-from webapp.messages import outbox
-from webapp.messages.models import Batch, Cursor, Message, WorkerSeen
+from webapp.messages import outbox, rounds
+from webapp.messages.models import Batch, Cursor, Message, RunCount, WorkerSeen
 
 
 def _keys(services: Services, now: datetime | None = None) -> set[str]:
@@ -72,6 +73,22 @@ def test_a_stopped_gateway_is_told(well: Services, admin: FlaskClient):
         account.stop(session, "090")
     assert "stopped" in _keys(well)
     assert "The gateway blocked the account." in admin.get("/admin").text
+
+
+def test_counters_that_were_set_right_are_told_for_a_week_with_what_they_said_before(
+    well: Services, admin: FlaskClient
+):
+    _batch(well, "queued")
+    with well.db.writing() as session:
+        session.execute(update(RunCount).values(n=1234))
+    assert rounds.whole(well.db).drifts
+    assert _keys(well) == {"drift"}
+    page = admin.get("/admin/health").text
+    assert "Some figures were wrong and were counted anew" in page
+    assert "Black Friday" in page
+    assert "<code>pending</code> 1,234 → 2" in page
+    later = clock.now() + timedelta(days=8)
+    assert "drift" not in _keys(well, later)
 
 
 def test_unread_and_odd_replies_are_told(well: Services):

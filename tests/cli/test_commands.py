@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import structlog
 from click.testing import CliRunner
+from sqlalchemy import update
 
 from tests.cli.conftest import Recado, send_all
 from webapp.cli import main
 from webapp.core.web import Services
+from webapp.messages.models import RunCount
 from webapp.sandbox.people import number_for
 from webapp.sandbox.server import Sandbox
 
@@ -62,7 +64,7 @@ def test_help_lists_every_command_of_the_contract() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["demo"], ["serve"], ["web"], ["worker"], ["sandbox"], ["db", "upgrade"], ["user", "create"], ["user", "reset"],
+        ["demo"], ["serve"], ["web"], ["worker"], ["sandbox"], ["db", "upgrade"], ["db", "recount"], ["user", "create"], ["user", "reset"],
         ["contacts", "import"], ["optouts", "import"], ["campaign", "send"], ["campaign", "show"], ["campaign", "pause"],
         ["campaign", "resume"], ["campaign", "cancel"], ["campaign", "export"], ["sync", "statuses"], ["sync", "replies"], ["sync", "balance"],
         ["messages", "find"], ["assets", "fetch"], ["doctor"],
@@ -271,6 +273,17 @@ def test_nonsense_in_a_setting_is_one_sentence_that_names_it(recado: Recado) -> 
 def test_a_database_that_is_away_is_one_sentence(recado: Recado) -> None:
     url = "postgresql+psycopg://x@127.0.0.1:9/x"
     assert recado("user", "reset", "x@example.com", RECADO_DATABASE_URL=url).refusal.startswith("The database")
+
+
+def test_a_recount_sets_counters_right_and_says_which(recado: Recado, imported: str, installed: Services) -> None:
+    recado("campaign", "send", "--list", imported, "--type", "0", "--content", "Oi", "--json").json  # noqa: B018
+    with installed.db.writing() as session:
+        session.execute(update(RunCount).values(n=RunCount.n + 5))
+    told = recado("db", "recount", "--json").json
+    assert (told["runs"], told["messages"], told["moving"]) == (1, 2, 0)
+    assert [(drift["of"], drift["messages"], drift["credits"]) for drift in told["drifts"]] == [("run 1", 5, 0)]
+    assert recado("db", "recount", "--json").json["drifts"] == []
+    assert "drifts    0" in recado("db", "recount").out
 
 
 def test_an_old_schema_is_refused_with_the_command_that_mends_it(recado: Recado, installed: Services) -> None:

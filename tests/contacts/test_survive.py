@@ -9,11 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from tests.contacts import steps
 from webapp import migrate
-from webapp.contacts import apart, jobs, uploads, work
+from webapp.contacts import apart, faults, jobs, progress, uploads, work
 from webapp.contacts.commands import run_import_command
 from webapp.contacts.models import Contact, Import, ImportFault
 from webapp.core import clock
@@ -125,6 +125,60 @@ def test_a_slow_worker_cannot_write_what_another_has_taken_over(
     monkeypatch.setattr(services.db, "retrying", retrying)
     work.run(services.db, services.settings.instance, import_id)
     expect_all(services)
+
+
+def die(services: Services) -> None:
+    """The process of the import is gone, and its lease has run out."""
+    with services.db.writing() as session:
+        session.execute(update(Import).values(lease_until=clock.now() - timedelta(seconds=1)))
+
+
+def test_an_import_whose_process_dies_each_time_is_given_up_with_a_sentence(
+    services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_id = start(services)
+    for _ in range(work.TRIES):
+        assert work.claim(services.db, import_id)
+        die(services)
+    assert work_of(services) == [import_id]
+    apart.run(services.db, services.settings.instance, import_id)
+    found = steps.the_import(services)
+    assert (found.state, found.error, found.error_values) == ("failed", faults.FILE["died"], {"times": work.TRIES})
+    assert not (services.settings.instance / found.path).exists()
+    assert work_of(services) == []
+    assert "import given up" in capsys.readouterr().out
+
+
+def work_of(services: Services) -> list[int]:
+    with services.db.reading() as session:
+        return work.waiting(session)
+
+
+def test_only_deaths_without_a_step_forward_count(services: Services, small_chunks: None) -> None:
+    import_id = start(services)
+    for _ in range(work.TRIES):
+        assert work.claim(services.db, import_id)
+        die(services)
+    with services.db.writing() as session:  # the fifth got a chunk in before it died
+        found = session.get_one(Import, import_id)
+        progress.advance(session, found, 0, rows=0)
+    die(services)
+    for _ in range(work.TRIES - 1):
+        assert work.claim(services.db, import_id)
+        die(services)
+    work.run(services.db, services.settings.instance, import_id)
+    expect_all(services)
+    assert steps.the_import(services).tries == 0
+
+
+def test_a_check_begins_anew_each_time_so_its_rows_are_no_step_forward(services: Services) -> None:
+    import_id = start(services)
+    with services.db.writing() as session:
+        found = session.get_one(Import, import_id)
+        found.state, found.tries = "checking", 3
+        session.flush()
+        progress.advance(session, found, 0, rows=100)
+    assert steps.the_import(services).tries == 3
 
 
 def test_a_file_that_vanished_ends_the_import_with_a_sentence(services: Services) -> None:

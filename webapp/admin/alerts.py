@@ -30,6 +30,7 @@ def alerts(session: Session, health: Health, settings: Settings, box: MultiFerne
         *_work(health),
         *_replies(session, health),
         *_gateway(session, settings, box),
+        *_counters(health),
         *_storage(health),
         *credit_alerts(session, settings, health.at),
     ]
@@ -94,6 +95,16 @@ def _gateway(session: Session, settings: Settings, box: MultiFernet) -> Iterator
         )
         where = "admin.callbacks", N_("See the callbacks")
         yield Alert("public", "warning", N_("The gateway cannot call us"), words, "webhook", *where)
+
+
+def _counters(health: Health) -> Iterator[Alert]:
+    if health.drifts:
+        title = N_("Some figures were wrong and were counted anew")
+        words = N_(
+            "How many: %(count)s, in the last seven days. They are right again. If this comes back, tell whoever looks "
+            "after Recado: something changes messages and does not count it."
+        )
+        yield _warning("drift", title, words, "hash", count=len(health.drifts))
 
 
 def _storage(health: Health) -> Iterator[Alert]:

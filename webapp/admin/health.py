@@ -16,7 +16,8 @@ from webapp.core.errors import NotFound
 from webapp.core.i18n import N_
 from webapp.core.jobs import Tick
 from webapp.core.settings import Settings
-from webapp.messages.models import Batch, Cursor, Run, WorkerSeen
+from webapp.messages import drift, rounds
+from webapp.messages.models import Batch, CountDrift, CountRound, Cursor, Run, WorkerSeen
 from webapp.messages.outbox import CANARY
 from webapp.messages.reconcile import NEEDS_PERSON
 from webapp.messages.states import OPEN_BATCHES, BatchState
@@ -49,6 +50,14 @@ class Stuck:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """Counters that had gone wrong, with the run that they are of; a day's are of none."""
+
+    record: CountDrift
+    run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
 class Storage:
     """Bytes. `database` is None where it cannot be told."""
 
@@ -67,6 +76,8 @@ class Health:
     stuck: list[Stuck]
     ticks: Sequence[Tick]
     cursors: Sequence[Cursor]
+    counted: CountRound | None
+    drifts: list[Drift]
     storage: Storage
     versions: dict[str, str]
 
@@ -99,6 +110,8 @@ def check(session: Session, settings: Settings, now: datetime | None = None) -> 
         stuck=_stuck(session),
         ticks=session.scalars(select(Tick).order_by(Tick.name)).all(),
         cursors=session.scalars(select(Cursor).order_by(Cursor.name)).all(),
+        counted=session.get(CountRound, rounds.ALL),
+        drifts=_drifts(session, now),
         storage=_storage(session, settings),
         versions=_versions(session),
     )
@@ -130,6 +143,12 @@ def stuck_batch(session: Session, batch_id: int) -> Stuck:
     if batch is None or batch.state not in {BatchState.UNKNOWN, BatchState.HELD} or batch.problem == CANARY:
         raise NotFound("This batch is no longer held: it went on or was decided upon.")
     return Stuck(batch, session.get_one(Run, batch.run_id))
+
+
+def _drifts(session: Session, now: datetime) -> list[Drift]:
+    records = drift.lately(session, now)
+    runs = {run.id: run for run in session.scalars(select(Run).where(Run.id.in_({row.run_id for row in records})))}
+    return [Drift(record, runs.get(record.run_id or 0)) for record in records]
 
 
 def _storage(session: Session, settings: Settings) -> Storage:

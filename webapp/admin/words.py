@@ -94,6 +94,7 @@ BATCH_PROBLEMS: dict[str, str] = {
     "control": N_("The look-up did not show a message known to be accepted, so nothing is sent again."),
     "lookup": N_("The gateway could not be asked; Recado tries again by itself."),
     "person": N_("Unknown for a day: somebody has to decide."),
+    "recount": N_("It counted as done although some of its messages never left: somebody has to decide."),
     "refused twice": N_("The gateway refused it twice although it had not heard of it."),
 }
 

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from webapp import doctor, migrate, schema, serve
-from webapp.cli.frame import Installation, Refused, pass_installation
+from webapp.cli.frame import Installation, Refused, answer, as_json, pass_installation
 from webapp.core import logs
 from webapp.demo import run
 from webapp.factory import make_services
+from webapp.messages.commands import recount_all
 from webapp.processes import die_with_parent, free_address, wait_for_release
 from webapp.sandbox import server
 from webapp.serve import at_port
@@ -135,6 +136,18 @@ def upgrade(installation: Installation) -> None:
     serve.first_start(services)
     services.db.dispose()
     click.echo(f"The database is at revision {schema.head()}.")
+
+
+@db.command("recount")
+@as_json
+@pass_installation
+def count_anew(installation: Installation, as_json: bool) -> None:
+    """Count every message and set right what counters say otherwise. Workers may go on meanwhile."""
+    found = recount_all(installation.services)
+    drifts = found.pop("drifts")
+    answer({**found, "drifts": drifts if as_json else len(drifts)}, as_json)
+    for line in [] if as_json else drifts:
+        click.echo(f"{line['of']}: {line['messages']} messages, {line['credits']} credits")
 
 
 @click.command("doctor")

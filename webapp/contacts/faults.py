@@ -44,6 +44,7 @@ FILE = {
     "bomb": N_("The spreadsheet unpacks to more than we can take. Save it as CSV and upload that."),
     "no_numbers": N_("No column with phone numbers was found. Say which one it is, or add it to the file."),
     "unexpected": N_("Something unexpected stopped the import. The log of the worker says what."),
+    "died": N_("The import was begun %(times)s times and stopped each time; it is not tried again. The log says why."),
     "gone": N_("The uploaded file is gone from the disk. Upload it again."),
     "disk": N_("The disk of the server is full: the file could not be kept. Tell whoever looks after Recado."),
     "encoding": N_("The file cannot be read with that encoding. Choose another one."),

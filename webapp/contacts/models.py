@@ -105,6 +105,7 @@ class Import(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]  # a worker is at it until then
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")  # begun and not gone on since
     mended_at: Mapped[datetime | None]  # when a wrong row of it was mended last
     error: Mapped[str | None] = mapped_column(Text)  # msgid of the sentence for the person
     error_values: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

@@ -21,6 +21,8 @@ class Lost(Exception):
 def advance(session: Session, found: Import, rows_before: int, **values: Any) -> None:
     """Write progress, provided that the import is still ours and where we left it; `Lost` otherwise."""
     values.setdefault("lease_until", moment(session) + LEASE)
+    if "state" in values or ("rows" in values and found.state == "importing"):  # what a kill does not undo
+        values["tries"] = 0
     moved = session.execute(
         update(Import)
         .where(Import.id == found.id, Import.state == found.state, Import.rows == rows_before)

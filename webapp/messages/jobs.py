@@ -3,7 +3,7 @@
 from functools import partial
 
 from webapp.core.web import Services
-from webapp.messages import counters, polling, retention
+from webapp.messages import counters, polling, retention, rounds
 
 
 def register(services: Services) -> None:
@@ -15,3 +15,5 @@ def register(services: Services) -> None:
         )
     services.jobs.every("receipts.forget", retention.SECONDS, partial(retention.forget_old, services.db), lease=1800.0)
     services.jobs.every("gateway.probe", min(services.settings.poll_seconds, 60), partial(polling.probe, services))
+    for name, seconds in rounds.TICK_SECONDS.items():
+        services.jobs.every(f"counters.{name}", seconds, partial(rounds.go_on, services.db, name), lease=1800.0)

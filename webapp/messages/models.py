@@ -1,8 +1,9 @@
 """The outbox: runs, batches, messages, receipts, and the counters that change with them."""
 
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.db import Base, BigKey
@@ -159,6 +160,39 @@ class DayCount(Base):
     status: Mapped[str] = mapped_column(String(8), primary_key=True)
     n: Mapped[int] = mapped_column(BigInteger)
     credits: Mapped[int] = mapped_column(BigInteger)
+
+
+class CountRound(Base):
+    """How far a round of recounting has come and what it found: "young" counts what still changes, "all" everything."""
+
+    __tablename__ = "count_round"
+
+    name: Mapped[str] = mapped_column(String(10), primary_key=True)
+    stage: Mapped[str] = mapped_column(String(10))  # runs | days | done
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  # the last that came to its end
+    after_run: Mapped[int] = mapped_column(default=0)  # the last run counted
+    after_day: Mapped[date | None]  # the last day counted
+    messages: Mapped[int] = mapped_column(BigInteger, default=0)  # counted, run by run
+    accepted: Mapped[int] = mapped_column(BigInteger, default=0)  # counted, day by day
+    milliseconds: Mapped[int] = mapped_column(BigInteger, default=0)  # of counting
+    moving: Mapped[int] = mapped_column(default=0)  # stretches that changed faster than they could be counted
+    drifts: Mapped[int] = mapped_column(default=0)  # records of `count_drift` that it made
+
+
+class CountDrift(Base):
+    """Counters of a run or a day that differed from its messages and were set right."""
+
+    __tablename__ = "count_drift"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    found_at: Mapped[datetime]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    day: Mapped[date | None]
+    counters: Mapped[int]  # how many of them
+    messages: Mapped[int] = mapped_column(BigInteger)  # by how many in all
+    credits: Mapped[int] = mapped_column(BigInteger)  # missing in all; negative: too many
+    cells: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # of: the rest of the key; held and counted: n, credits
 
 
 class Dispatch(Base):
