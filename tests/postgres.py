@@ -48,7 +48,10 @@ def running_server() -> Iterator[str]:
 
 @contextmanager
 def server_in(folder: Path, stop: str = "fast") -> Iterator[str]:
-    """Start a server whose data and socket are in a folder, made where it is new; `stop` is how `pg_ctl` ends it."""
+    """Start a server whose data and socket are in a folder, made where it is new; `stop` is how `pg_ctl` ends it.
+
+    One that runs there already, because somebody started it, is used and left running.
+    """
     binaries, data = _binaries(), folder / "data"
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
@@ -59,12 +62,16 @@ def server_in(folder: Path, stop: str = "fast") -> Iterator[str]:
         )  # fmt: skip
     options = f"-k {folder} -c listen_addresses='' -c max_connections=200 -c shared_buffers=128MB"
     control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-t", "300"]
+    server = f"postgresql+psycopg://recado@/{{name}}?host={folder}"
+    if subprocess.run(_as_server([*control, "status"]), check=False, capture_output=True, cwd="/tmp").returncode == 0:
+        yield server
+        return
     subprocess.run(
         _as_server([*control, "-l", str(folder / "log"), "-o", options, "start"]),
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/tmp",
     )  # fmt: skip
     try:
-        yield f"postgresql+psycopg://recado@/{{name}}?host={folder}"
+        yield server
     finally:
         subprocess.run(_as_server([*control, "-m", stop, "stop"]), check=False, capture_output=True, cwd="/tmp")
 
