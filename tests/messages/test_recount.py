@@ -209,6 +209,12 @@ SPOILT = {
 }
 
 
+def in_pieces(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """So many messages in one snapshot."""
+    monkeypatch.setattr(recount, "PIECE", most)
+    monkeypatch.setattr(recount, "WHOLE", most)
+
+
 @pytest.mark.parametrize(
     ("spoil", "piece"),
     [*((spoil, recount.PIECE) for spoil in SPOILT.values()), (_everything, 7)],
@@ -217,7 +223,7 @@ SPOILT = {
 def test_spoilt_counters_are_found_told_and_set_right(
     sent: Life, spoil: Callable[[Any], None], piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recount, "PIECE", piece)
+    in_pieces(monkeypatch, piece)
     db = sent.services.db
     with db.writing() as session:
         spoil(session)
@@ -313,7 +319,7 @@ def test_sending_and_receipts_meanwhile_raise_no_false_alarm(sent: Life, monkeyp
     db = sent.services.db
     with _meanwhile(sent, "send_out", "answer", "hear", "forget"):
         for piece in (recount.PIECE, 20):
-            monkeypatch.setattr(recount, "PIECE", piece)
+            in_pieces(monkeypatch, piece)
             for _ in range(2):
                 assert rounds.whole(db).drifts == []
     with db.reading() as session:
@@ -352,7 +358,7 @@ def test_what_moves_while_it_is_counted_piece_by_piece_is_left_for_another_time(
     services: Services, launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = launch(20)
-    monkeypatch.setattr(recount, "PIECE", 5)
+    in_pieces(monkeypatch, 5)
 
     class Moving(recount.Runs):
         def counted(self, session: Any, piece: Any) -> recount.Tally:

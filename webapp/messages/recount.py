@@ -24,7 +24,8 @@ from webapp.messages.counters import DayKey, RunKey
 from webapp.messages.models import Batch, CountDrift, DayCount, Message, RunCount
 from webapp.messages.states import OPEN_BATCHES, RowState
 
-PIECE = 500_000  # messages counted in one snapshot: a second at the most
+PIECE = 500_000  # messages counted in one snapshot, where it can be chosen: a second at the most
+WHOLE = 2_000_000  # of one run or one hour all the same, as they hardly ever stand still: a few seconds
 Key = RunKey | DayKey
 Tally = dict[Key, tuple[int, int]]  # messages and credits by counter
 NOTHING = (0, 0)
@@ -64,6 +65,8 @@ class Runs:
 
     def pieces(self) -> Sequence[tuple[int, int]]:
         """Ranges of keys, both ends included."""
+        if self.last_key - self.first_key < WHOLE:
+            return [(self.first_key, self.last_key)]
         starts = range(self.first_key, self.last_key + 1, PIECE)
         return [(start, min(start + PIECE - 1, self.last_key)) for start in starts]
 
@@ -173,7 +176,11 @@ def hours_of(session: Session, day: date) -> list[Hours]:
     by_hour = {hour: max(int(n), 0) for hour, n in rows}
     if sum(by_hour.values()) <= PIECE:
         return [Hours(day)]
-    return [Hours(day, hour, hour, by_hour.get(hour, 0) // PIECE + 1) for hour in range(HOURS)]
+    return [Hours(day, hour, hour, _parts(by_hour.get(hour, 0))) for hour in range(HOURS)]
+
+
+def _parts(messages: int) -> int:
+    return 1 if messages <= WHOLE else messages // PIECE + 1
 
 
 @dataclass(frozen=True, slots=True)
