@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import make_url
 
 from tests import make
-from tests.postgres import PostgresMissing, new_database, running_server
+from tests.postgres import Emptied, PostgresMissing, new_database, running_server
 from webapp import migrate
 from webapp.core import settings as settings_module
 from webapp.core.db import Database
@@ -123,9 +123,24 @@ def postgres_template(postgres_server: str) -> Iterator[str]:
         yield make_url(url).database or ""
 
 
+@pytest.fixture(scope="session")
+def postgres_emptied(postgres_server: str, postgres_template: str) -> Iterator[Emptied]:
+    """Migrated PostgreSQL databases that one test after the other uses."""
+    databases = Emptied(postgres_server, postgres_template)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
-    """A migrated PostgreSQL database of the test's own."""
+def postgres_url(postgres_emptied: Emptied) -> Iterator[str]:
+    """A migrated PostgreSQL database with nothing in it, while the test lasts its own."""
+    with postgres_emptied.one() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_new_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """One that was made for the test: for those whose processes are killed."""
     with new_database(postgres_server, postgres_template) as url:
         yield url
 

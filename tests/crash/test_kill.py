@@ -25,7 +25,9 @@ TOKEN = "killed-at-every-point-0123456789"
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arena]:
-    options = {"database_url": str(request.getfixturevalue("postgres_url"))} if request.param == "postgresql" else {}
+    options = (
+        {"database_url": str(request.getfixturevalue("postgres_new_url"))} if request.param == "postgresql" else {}
+    )
     site = f"http://127.0.0.1:{quiet_port()}"
     with Sandbox(
         user="ana", password="segredo", speed=30, replies=False, special_numbers=False, failures=0.1,

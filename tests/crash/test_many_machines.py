@@ -54,7 +54,7 @@ def ports() -> tuple[int, int]:
 
 
 @pytest.fixture
-def place(nursery: Nursery, postgres_url: str, tmp_path: Path, ports: tuple[int, int]) -> Iterator[Machines]:
+def place(nursery: Nursery, postgres_new_url: str, tmp_path: Path, ports: tuple[int, int]) -> Iterator[Machines]:
     """Two web servers, two workers; statuses are told to the first web server, replies to the second."""
     statuses, replies = (
         f"{address(port)}/callback/{TOKEN}/{kind}" for port, kind in zip(ports, ("status", "reply"), strict=True)
@@ -65,7 +65,7 @@ def place(nursery: Nursery, postgres_url: str, tmp_path: Path, ports: tuple[int,
             status_url=statuses, reply_url=replies, callback_tries=1,
         ) as box,
         machines(
-            nursery, box, tmp_path, database_url=postgres_url, batch_size=str(BATCH), concurrency="2", rate="800",
+            nursery, box, tmp_path, database_url=postgres_new_url, batch_size=str(BATCH), concurrency="2", rate="800",
             gateway_timeout=str(TIMEOUT), settle_seconds="2", poll_seconds="2",
         ) as made,
     ):  # fmt: skip
@@ -218,12 +218,12 @@ SLOW = 0.6  # seconds for a call, while it is the concurrency that limits
 
 
 def test_pace_holds_over_all_workers_and_a_big_campaign_starves_nobody(
-    nursery: Nursery, postgres_url: str, tmp_path: Path
+    nursery: Nursery, postgres_new_url: str, tmp_path: Path
 ) -> None:
     with (
         Witness(user="ana", password="segredo", special_numbers=False, replies=False) as box,
         machines(
-            nursery, box, tmp_path, database_url=postgres_url, batch_size=str(BATCH), concurrency="2", rate=str(RATE),
+            nursery, box, tmp_path, database_url=postgres_new_url, batch_size=str(BATCH), concurrency="2", rate=str(RATE),
             gateway_timeout="10", poll_seconds="3600",
         ) as place,
     ):  # fmt: skip
