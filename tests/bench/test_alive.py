@@ -4,9 +4,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from tests.bench import handover, imports, launch, lists, store
+from tests.bench import handover, imports, launch, lists, recount, store
 from tests.bench.ground import Wrong, ground
 from tests.bench.stub import stub
 from webapp.core.db import Database
@@ -86,3 +86,10 @@ def test_a_store_is_made_whose_counters_are_those_of_its_messages(tmp_path: Path
         assert session.scalar(select(func.sum(DayCount.n))) == session.scalar(
             select(func.count()).where(Message.state == "accepted")
         )
+    with store.borrowed(tmp_path, "sqlite") as settings:
+        assert recount.ours(settings).messages == 6000
+        recount.check(settings.database_url)
+        with Database(settings.database_url).writing() as session:
+            session.execute(update(RunCount).values(n=RunCount.n + 1))
+        with pytest.raises(Wrong):
+            recount.ours(settings)

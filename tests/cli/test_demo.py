@@ -17,7 +17,7 @@ from tests.installation import RECADO, free_port, wait_for
 from tests.visitor import Visitor
 from webapp.campaigns.models import Campaign
 from webapp.core.db import Database
-from webapp.messages.models import Message, Run, RunCount
+from webapp.messages.models import CountDrift, Message, Run, RunCount
 from webapp.messages.queries import counts
 from webapp.processes import PortTaken, free_address
 
@@ -135,6 +135,7 @@ def test_its_counters_agree_with_its_rows(db: Database) -> None:
     )
     with db.reading() as session:
         assert sorted(session.execute(rows).all()) == sorted(session.execute(counted).all())
+        assert session.scalar(select(func.count()).select_from(CountDrift)) == 0
 
 
 def test_its_past_holds_what_charts_and_threads_need(demo: Demo) -> None:

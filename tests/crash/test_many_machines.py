@@ -33,7 +33,7 @@ from webapp.core.db import Database
 from webapp.core.installation import Installation
 from webapp.inbox.models import Inbound, RawInbound
 from webapp.messages import outbox
-from webapp.messages.models import Cursor, DayCount, Message, Run, RunCount
+from webapp.messages.models import CountDrift, Cursor, DayCount, Message, Run, RunCount
 
 pytestmark = pytest.mark.postgres
 RED, GREEN = "localhost", "127.0.0.1"  # the names by which the two workers call the gateway
@@ -175,6 +175,7 @@ def counters_add_up(place: Machines, run_id: int) -> None:
             .where(RunCount.run_id == run_id, RunCount.n != 0)
         ).all()  # fmt: skip
         days = session.scalar(select(func.sum(DayCount.n)))
+        assert session.scalar(select(func.count()).select_from(CountDrift)) == 0
     assert sorted(map(tuple, rows)) == sorted(map(tuple, counted))
     assert days == PEOPLE
 

@@ -11,7 +11,7 @@ from tests.crash.ratchet import steps_back
 from webapp.core.db import Database
 from webapp.messages import queries
 from webapp.messages.counters import day_and_hour
-from webapp.messages.models import DayCount, Message, Run, RunCount
+from webapp.messages.models import CountDrift, DayCount, Message, Run, RunCount
 from webapp.messages.reference import encode
 from webapp.messages.states import RowState
 from webapp.sandbox.server import Sandbox
@@ -68,7 +68,8 @@ def statuses_wrong(session: Session, box: Sandbox) -> int:
 
 
 def counters_add_up(session: Session) -> None:
-    """Runs' and days' counters are what the rows say, row by row."""
+    """Runs' and days' counters are what the rows say, row by row, and no audit had to set them right meanwhile."""
+    assert [drift.cells for drift in session.scalars(select(CountDrift))] == []
     runs: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
     days: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
     for row in session.execute(select(*(getattr(Message, name) for name in _READ))):
