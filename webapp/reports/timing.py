@@ -1,7 +1,10 @@
 """How fast messages reach phones: from the moments of acceptance and of the handset's word.
 
-A campaign of up to `MOST` keys is read whole; of a larger one, stretches evenly spread over its keys, so the page costs
-the same for a million people, and says that it shows a sample. Keys follow the order of the launch, not the carriers.
+A campaign of up to `MOST` keys is read whole; of a larger one `SAMPLE` keys in stretches evenly spread over all, so the
+page costs the same for a million people, and says that it shows a sample. Keys follow the launch, not the carriers.
+
+Only callbacks tell when the phone had it. A look-up (`mt_date`, `mt_id`) brings the moment of sending with the status:
+a moment no later than our own acceptance is such a one, and tells nothing of the phone.
 """
 
 from bisect import bisect_right
@@ -20,7 +23,8 @@ from webapp.messages.models import Message, Receipt, Run
 from webapp.messages.states import RowState
 
 MOST = 10_000
-STRETCHES = 40
+SAMPLE = 4_000
+STRETCHES = 20
 STEPS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 86_400)  # seconds between two points of the curve
 POINTS = 24
 READ = "2"  # the phone had it before the person read it
@@ -43,7 +47,8 @@ class Speed:
 class Timing:
     """The curve of deliveries and the speeds. `share` is the part of the people that was looked at (1.0 = everyone).
 
-    `unpriced`: accepted messages of which the gateway has not said what they cost, scaled up like the curve.
+    `unpriced`: accepted messages of which the gateway has not said what they cost; `untimed`: delivered ones of which
+    it has not said when. Both are scaled up like the curve.
     """
 
     curve: list[tuple[datetime, int]] = field(default_factory=list)
@@ -51,32 +56,35 @@ class Timing:
     overall: Speed | None = None
     share: float = 1.0
     unpriced: int = 0
+    untimed: int = 0
 
 
-class _Delivered(NamedTuple):
+class _Accepted(NamedTuple):
     id: int
-    carrier: str
+    carrier: str | None
     at: datetime
-    status_at: datetime
-    status: str
+    status_at: datetime | None
+    status: str | None
+    credits: int | None
 
 
 def timing(session: Session, run: Run) -> Timing:
     """When a run's messages reached phones. Its curve is empty while none has."""
     span = run.last_key - run.first_key + 1
-    share = 1.0 if span <= MOST else MOST / span
-    stretches = list(_stretches(run, span))
-    made = Timing(share=share, unpriced=round(_unpriced(session, run, stretches) / share))
-    rows = [row for first, last in stretches for row in _delivered(session, run, first, last)]
+    share = 1.0 if span <= MOST else SAMPLE / span
+    accepted = [row for first, last in _stretches(run, span) for row in _accepted(session, run, first, last)]
+    made = Timing(share=share, unpriced=round(sum(row.credits is None for row in accepted) / share))
+    rows = [row for row in accepted if row.status in DELIVERED and row.status_at is not None]
     if not rows:
         return made
     reached = _when_the_phone_had_it(session, rows)
     waits: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        begun = max(row.at, run.deliver_at) if run.deliver_at else row.at
         if row.id in reached:
-            waits[row.carrier].append(max((reached[row.id] - begun).total_seconds(), 0.0))
-    made.curve = _curve(sorted(reached.get(row.id, row.status_at) for row in rows), share)
+            begun = max(row.at, run.deliver_at) if run.deliver_at else row.at
+            waits[row.carrier or ""].append(max((reached[row.id] - begun).total_seconds(), 0.0))
+    made.untimed = round((len(rows) - len(reached)) / share)
+    made.curve = _curve(sorted(reached.values()), share) if reached else []
     speeds = [_speed(carrier, sorted(found)) for carrier, found in waits.items()]
     made.speeds = sorted(speeds, key=lambda speed: -speed.delivered)
     everyone = sorted(wait for found in waits.values() for wait in found)
@@ -87,31 +95,23 @@ def timing(session: Session, run: Run) -> Timing:
 def _stretches(run: Run, span: int) -> Iterator[tuple[int, int]]:
     """First and last keys of what is looked at."""
     count = 1 if span <= MOST else STRETCHES
-    length = span if count == 1 else MOST // count
+    length = span if count == 1 else SAMPLE // count
     for place in range(count):
         first = run.first_key + place * span // count
         yield first, first + length - 1
 
 
-def _delivered(session: Session, run: Run, first: int, last: int) -> Iterator[_Delivered]:
-    query = select(Message.id, Message.carrier, Message.at, Message.status_at, Message.status).where(
-        Message.id.between(first, last), Message.run_id == run.id, Message.status.in_(DELIVERED)
+def _accepted(session: Session, run: Run, first: int, last: int) -> Iterator[_Accepted]:
+    query = select(Message.id, Message.carrier, Message.at, Message.status_at, Message.status, Message.credits).where(
+        Message.id.between(first, last), Message.run_id == run.id, Message.state == RowState.ACCEPTED
     )
-    for key, carrier, at, status_at, status in session.execute(query):
-        if status_at is not None and status is not None:
-            yield _Delivered(key, carrier or "", at, status_at, status)
+    return map(_Accepted._make, session.execute(query))
 
 
-def _unpriced(session: Session, run: Run, stretches: Sequence[tuple[int, int]]) -> int:
-    unknown = select(func.count()).where(
-        Message.run_id == run.id, Message.state == RowState.ACCEPTED, Message.credits.is_(None)
-    )
-    return sum(session.scalar(unknown.where(Message.id.between(*stretch))) or 0 for stretch in stretches)
-
-
-def _when_the_phone_had_it(session: Session, rows: Sequence[_Delivered]) -> dict[int, datetime]:
+def _when_the_phone_had_it(session: Session, rows: Sequence[_Accepted]) -> dict[int, datetime]:
     """By key. Of a message that was read only the receipt before it tells; where that never came, nobody knows."""
-    found = {row.id: row.status_at for row in rows if row.status != READ}
+    at = {row.id: row.at for row in rows}
+    found = {row.id: row.status_at for row in rows if row.status != READ and row.status_at and row.status_at > row.at}
     read = [row.id for row in rows if row.status == READ]
     if read:
         earlier = (
@@ -120,7 +120,9 @@ def _when_the_phone_had_it(session: Session, rows: Sequence[_Delivered]) -> dict
             .where(Receipt.status_at.is_not(None))
             .group_by(Receipt.message_id)
         )
-        found.update({key: moment for key, moment in session.execute(earlier) if key is not None and moment})
+        for key, moment in session.execute(earlier):
+            if key is not None and moment is not None and moment > at[key]:
+                found[key] = moment
     return found
 
 
@@ -138,9 +140,9 @@ def _curve(moments: list[datetime], share: float) -> list[tuple[datetime, int]]:
     seconds = max((last - first).total_seconds(), 1.0)
     step = next((size for size in STEPS if seconds / size <= POINTS), None) or seconds / POINTS
     start = first.replace(second=0, microsecond=0)
-    points = []
+    points: list[tuple[datetime, int]] = []
     moment = start
-    while moment < last:
+    while not points or moment < last:
         moment += timedelta(seconds=step)
         points.append((moment, round(bisect_right(moments, moment) / share)))
     return [(start, 0), *points]

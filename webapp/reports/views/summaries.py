@@ -13,7 +13,7 @@ from webapp.core.web import read_session, services, settings, write_session
 from webapp.gateway import codes
 from webapp.reports import campaign, export, filters, summary
 from webapp.reports.standing import LOOK_ORDER
-from webapp.reports.timing import MOST, timing
+from webapp.reports.timing import SAMPLE, timing
 from webapp.reports.views.blueprint import bp
 from webapp.reports.views.messages import download, style
 
@@ -64,7 +64,7 @@ def campaign_report(campaign_id: int) -> str:
         extracts=campaign.extracts(session, campaign_id),
         first_try=campaign.first_try(session, found.campaign),
         printed_at=clock.aware(clock.now()),
-        sampled=MOST,
+        sampled=SAMPLE,
         type=codes.DIALECTS[settings().gateway_dialect].types.get(found.run.type),
         looks=LOOK_ORDER,
     )
