@@ -60,8 +60,8 @@ def test_a_person_of_a_list_that_got_nothing(services: Services) -> None:
 @pytest.mark.parametrize(
     ("status", "carrier", "said"),
     [("1", "Vivo", "It arrived: the phone confirmed"), ("2", "Whatsapp", "has read it"), ("0", "Vivo", "is on its way"),
-     ("0", "Oi", "this operator never says"), ("9", "TIM", "did not arrive: Not received by the phone"),
-     ("-5", "TIM", "did not arrive: Blocked: on the block list"), ("77", "TIM", "is on its way")],
+     ("0", "Oi", "this operator never says"), ("9", "TIM", "did not arrive. Not received by the phone"),
+     ("-5", "TIM", "did not arrive. Blocked: on the block list"), ("77", "TIM", "is on its way")],
 )  # fmt: skip
 def test_the_last_word_of_the_gateway_is_the_answer(
     services: Services, signed_in: SignIn, status: str, carrier: str, said: str
@@ -99,7 +99,7 @@ def test_a_refusal_shows_the_code(services: Services, signed_in: SignIn) -> None
     campaign = world.launched(services.db, [NewMessage(ANA)])
     world.refused(services.db, world.keys(services.db, campaign)[0], "050")
     found = page(signed_in, "11987654321")
-    assert "The gateway refused “Promoção”: The number does not exist or is incomplete." in found
+    assert "The gateway refused “Promoção”. The number does not exist or is incomplete." in found
     assert '<code class="sub">050</code>' in found
 
 
@@ -109,7 +109,7 @@ def waiting(services: Services, change: object) -> str:
     with services.db.writing() as session:
         change(session, campaign)  # type: ignore[operator]
     reason = about(services, ANA).reasons[0]
-    assert reason.title == "“%(what)s” has not left yet: %(why)s"
+    assert reason.title == "“%(what)s” has not left yet. %(why)s"
     return str(reason.values["why"])
 
 
@@ -142,7 +142,7 @@ def test_an_opt_out_decides_before_everything_else(services: Services, signed_in
 def test_a_landline_is_named_before_the_campaign_that_left_it_out(services: Services) -> None:
     world.launched(services.db, [NewMessage(LANDLINE, left_out="landline")])
     titles = [reason.title for reason in about(services, LANDLINE).reasons]
-    assert titles == ["The number is a landline.", "“%(what)s” left this person out: %(why)s"]
+    assert titles == ["The number is a landline.", "“%(what)s” left this person out. %(why)s"]
 
 
 def test_an_erased_person_is_told_and_nothing_of_them(services: Services, signed_in: SignIn) -> None:
@@ -195,7 +195,7 @@ def test_a_campaign_that_passed_the_person_by_says_why(services: Services, signe
     assert about(services, ANA).reasons[0].values["why"] == "The person does not meet its conditions."
     launched_from(services, shop, audience_upto=0)
     found = page(signed_in, "11987654321")
-    assert "“Verão” left this person out: The person came into the list after it was launched." in found
+    assert "“Verão” left this person out. The person came into the list after it was launched." in found
     assert len(about(services, ANA).passed_by) == 3
     launched_from(services, shop, NewMessage(ANA))
     assert len(about(services, ANA).passed_by) == 3, "there it has a message"

@@ -49,13 +49,13 @@ _SAID = {
     "read": N_("It arrived, and the person has read it: “%(what)s”, on %(when)s."),
     "silent": N_("“%(what)s” reached the operator, and this operator never says whether the phone got it."),
     "moving": N_("“%(what)s” is on its way: the phone has not confirmed it yet."),
-    "undelivered": N_("“%(what)s” did not arrive: %(why)s"),
+    "undelivered": N_("“%(what)s” did not arrive. %(why)s"),
     RowState.ACCEPTED: N_("“%(what)s” is on its way: the gateway has it, and the phone has not confirmed it yet."),
-    RowState.REFUSED: N_("The gateway refused “%(what)s”: %(why)s"),
-    RowState.SUPPRESSED: N_("“%(what)s” left this person out: %(why)s"),
+    RowState.REFUSED: N_("The gateway refused “%(what)s”. %(why)s"),
+    RowState.SUPPRESSED: N_("“%(what)s” left this person out. %(why)s"),
     RowState.CANCELLED: N_("“%(what)s” was cancelled before it left."),
-    RowState.EXPIRED: N_("“%(what)s” did not leave in time: %(why)s"),
-    "held": N_("“%(what)s” has not left yet: %(why)s"),
+    RowState.EXPIRED: N_("“%(what)s” did not leave in time. %(why)s"),
+    "held": N_("“%(what)s” has not left yet. %(why)s"),
     "queued": N_("“%(what)s” is in the queue and leaves within moments."),
     "sending": N_("“%(what)s” is leaving at this moment."),
     "unknown": N_("It is not known yet whether “%(what)s” left: the gateway gave no clear answer."),
@@ -76,7 +76,7 @@ def reasons(known: Known) -> list[Reason]:
             found.append(Reason("failed", "phone-x", title, text, next=N_("Ask the person another way.")))
     elif known.passed_by:
         first = known.passed_by[0]
-        title = N_("“%(what)s” left this person out: %(why)s")
+        title = N_("“%(what)s” left this person out. %(why)s")
         values = {"what": first.campaign, "why": Word(first.why), **first.values}
         found.append(Reason("blocked", "filter", title, values=values, next=first.advice))
     elif known.lists:

@@ -67,7 +67,8 @@ def _ask(campaign_id: int, deed: str, *, name: str | None = None, error: str = "
     session, part = read_session(), slices.read(request.values)
     found = campaign.report(session, campaign_id, clock.now())
     sizes = found.sizes(*part)
-    tail = gettext("another try") if deed == slicing.RETRY else words_of(part).rstrip(".").lower()
+    words = words_of(part).rstrip(".")
+    tail = gettext("another try") if deed == slicing.RETRY else words if part.kind == "carrier" else words.lower()
     return render_template(
         "reports/slice.html",
         found=found,
