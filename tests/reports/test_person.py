@@ -109,7 +109,7 @@ def waiting(services: Services, change: object) -> str:
     with services.db.writing() as session:
         change(session, campaign)  # type: ignore[operator]
     reason = about(services, ANA).reasons[0]
-    assert reason.title == "“%(what)s” has not left yet. %(why)s"
+    assert reason.title == "%(what)s has not left yet. %(why)s"
     return str(reason.values["why"])
 
 
@@ -142,7 +142,7 @@ def test_an_opt_out_decides_before_everything_else(services: Services, signed_in
 def test_a_landline_is_named_before_the_campaign_that_left_it_out(services: Services) -> None:
     world.launched(services.db, [NewMessage(LANDLINE, left_out="landline")])
     titles = [reason.title for reason in about(services, LANDLINE).reasons]
-    assert titles == ["The number is a landline.", "“%(what)s” left this person out. %(why)s"]
+    assert titles == ["The number is a landline.", "%(what)s left this person out. %(why)s"]
 
 
 def test_an_erased_person_is_told_and_nothing_of_them(services: Services, signed_in: SignIn) -> None:
@@ -172,7 +172,7 @@ def test_with_and_without_the_ninth_digit_is_one_person(services: Services, sign
 
 def test_messages_of_other_systems_count(services: Services, signed_in: SignIn) -> None:
     world.outside(services.db, ANA, "9")
-    assert "“a message of another system on the account” did not arrive" in page(signed_in, "11987654321")
+    assert "A message of another system on the account did not arrive" in page(signed_in, "11987654321")
 
 
 def launched_from(services: Services, list_id: int, *others: NewMessage, **values: object) -> Campaign:

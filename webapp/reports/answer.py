@@ -45,20 +45,20 @@ class Known:
 
 # By the key of a message's standing, and for "status" by what became of it.
 _SAID = {
-    "delivered": N_("It arrived: the phone confirmed “%(what)s” on %(when)s."),
-    "read": N_("It arrived, and the person has read it: “%(what)s”, on %(when)s."),
-    "silent": N_("“%(what)s” reached the operator, and this operator never says whether the phone got it."),
-    "moving": N_("“%(what)s” is on its way: the phone has not confirmed it yet."),
-    "undelivered": N_("“%(what)s” did not arrive. %(why)s"),
-    RowState.ACCEPTED: N_("“%(what)s” is on its way: the gateway has it, and the phone has not confirmed it yet."),
-    RowState.REFUSED: N_("The gateway refused “%(what)s”. %(why)s"),
-    RowState.SUPPRESSED: N_("“%(what)s” left this person out. %(why)s"),
-    RowState.CANCELLED: N_("“%(what)s” was cancelled before it left."),
-    RowState.EXPIRED: N_("“%(what)s” did not leave in time. %(why)s"),
-    "held": N_("“%(what)s” has not left yet. %(why)s"),
-    "queued": N_("“%(what)s” is in the queue and leaves within moments."),
-    "sending": N_("“%(what)s” is leaving at this moment."),
-    "unknown": N_("It is not known yet whether “%(what)s” left: the gateway gave no clear answer."),
+    "delivered": N_("It arrived: the phone confirmed %(what)s on %(when)s."),
+    "read": N_("It arrived, and the person has read it: %(what)s, on %(when)s."),
+    "silent": N_("%(what)s reached the operator, and this operator never says whether the phone got it."),
+    "moving": N_("%(what)s is on its way: the phone has not confirmed it yet."),
+    "undelivered": N_("%(what)s did not arrive. %(why)s"),
+    RowState.ACCEPTED: N_("%(what)s is on its way: the gateway has it, and the phone has not confirmed it yet."),
+    RowState.REFUSED: N_("The gateway refused %(what)s. %(why)s"),
+    RowState.SUPPRESSED: N_("%(what)s left this person out. %(why)s"),
+    RowState.CANCELLED: N_("%(what)s was cancelled before it left."),
+    RowState.EXPIRED: N_("%(what)s did not leave in time. %(why)s"),
+    "held": N_("%(what)s has not left yet. %(why)s"),
+    "queued": N_("%(what)s is in the queue and leaves within moments."),
+    "sending": N_("%(what)s is leaving at this moment."),
+    "unknown": N_("It is not known yet whether %(what)s left: the gateway gave no clear answer."),
 }
 _OTHERS = {"reply": Word(N_("an answer from the inbox")), "test": Word(N_("a test message"))}
 
@@ -76,8 +76,8 @@ def reasons(known: Known) -> list[Reason]:
             found.append(Reason("failed", "phone-x", title, text, next=N_("Ask the person another way.")))
     elif known.passed_by:
         first = known.passed_by[0]
-        title = N_("“%(what)s” left this person out. %(why)s")
-        values = {"what": first.campaign, "why": Word(first.why), **first.values}
+        title = N_("%(what)s left this person out. %(why)s")
+        values = {"what": f"“{first.campaign}”", "why": Word(first.why), **first.values}
         found.append(Reason("blocked", "filter", title, values=values, next=first.advice))
     elif known.lists:
         title = N_("Nothing was sent yet: the person is in a list, but in the audience of no campaign so far.")
@@ -128,7 +128,12 @@ def of_message(row: Row) -> Reason:
     """What a message's standing says, as a sentence about the person."""
     how, message = row.standing, row.message
     kind = how.key if how.key != "status" else _outcome(message)
-    values: dict[str, object] = {"what": what(row.run), "when": message.status_at or message.at}
+    name = what(row.run)
+    values: dict[str, object] = {
+        "name": name,
+        "what": name if isinstance(name, Word) else f"“{name}”",
+        "when": message.status_at or message.at,
+    }
     values["why"] = Word(how.why or (how.advice if how.key == "held" else how.label))
     raw = " ".join(filter(None, (message.reason if how.key == RowState.REFUSED else "", message.status or "")))
     then = how.advice if how.key != "held" else ""
