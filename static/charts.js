@@ -4,6 +4,7 @@
   "use strict";
 
   const drawn = new Map(); // figure → chart
+  let paper = false; // while the page is being printed
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const colour = (element, name) => getComputedStyle(element).getPropertyValue(name).trim();
 
@@ -53,7 +54,7 @@
     return {
       responsive: true,
       maintainAspectRatio: false,
-      animation: still || figure.closest("[data-live]") ? false : { duration: 300 },
+      animation: still || paper || figure.closest("[data-live]") ? false : { duration: 300 },
       locale: document.documentElement.lang,
       cutout: "68%",
       interaction: { mode: kind === "doughnut" ? "nearest" : "index", intersect: kind === "doughnut" },
@@ -105,5 +106,26 @@
   drawAll();
   document.addEventListener("htmx:afterSwap", drawAll);
   document.addEventListener("htmx:after:swap", drawAll);
-  window.addEventListener("beforeprint", () => drawn.forEach((chart) => chart.resize()));
+
+  // On paper: light, and every chart with its table, for nobody can open it there.
+  let theme = "";
+  function redraw() {
+    drawn.forEach((chart) => chart.destroy());
+    drawn.clear();
+    drawAll();
+  }
+  window.addEventListener("beforeprint", () => {
+    theme = document.documentElement.dataset.bsTheme || "";
+    document.documentElement.dataset.bsTheme = "light";
+    paper = true;
+    document.documentElement.classList.add("on-paper"); // as wide as a page of paper, whatever the window is
+    redraw();
+    document.querySelectorAll(".chart-data").forEach((details) => { details.open = true; });
+  });
+  window.addEventListener("afterprint", () => {
+    document.documentElement.dataset.bsTheme = theme;
+    document.documentElement.classList.remove("on-paper");
+    paper = false;
+    redraw();
+  });
 })();

@@ -30,6 +30,7 @@ TABLE = [
     (r"admin\..*|credits\.thresholds", ADMIN),
     (r".*\.\w*(export|reveal|errors)\w*", MARKETING),  # reveal a number, export
     (r"contacts\.lift_optout|inbox\.lift", MARKETING),
+    (r"reports\.slice_\w+", MARKETING),  # lists and drafts made of a campaign's people
     (r"contacts\.(optouts|optout|add_optout)|inbox\.optout", EVERYBODY),
     (r"(contacts|campaigns|dashboard)\..*", MARKETING),  # lists, import, compose, send
     (r"inbox\.(index|conversation|live|presence|queue|badge)", EVERYBODY),  # marketing reads

@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 
 from tests.conftest import SignIn
-from tests.make import ANA, BRUNO, CARLA
+from tests.make import ANA, BRUNO
 from tests.reports import world
 from webapp.core import clock
 from webapp.core.errors import UserError
@@ -17,7 +17,6 @@ from webapp.messages.outbox import NewMessage
 from webapp.optouts import service as optouts
 from webapp.reports import commands
 from webapp.reports.detail import detail
-from webapp.reports.person import person
 
 
 def test_the_way_tells_every_step_in_order_with_what_stood_on_the_wire(services: Services, signed_in: SignIn) -> None:
@@ -69,32 +68,6 @@ def test_what_is_no_number_is_refused_with_its_reason(signed_in: SignIn, entered
     answer = signed_in("support", locale="en").post("/messages/person", data={"number": entered})
     assert answer.status_code == 422
     assert why in unescape(answer.text)
-
-
-def reasons(services: Services, number: int) -> list[str]:
-    with services.db.reading() as session:
-        return [reason.title for reason in person(session, number, clock.now()).reasons]
-
-
-def test_the_decisive_reason_comes_first(services: Services) -> None:
-    landline = 551132654321
-    assert reasons(services, ANA) == ["Nobody here knows this number"]
-    world.named(services.db, {ANA: "Ana Souza"})
-    assert reasons(services, ANA) == ["Nothing was sent yet"]
-    campaign = world.launched(services.db, [NewMessage(ANA), NewMessage(landline, left_out="landline")])
-    world.heard(services.db, world.keys(services.db, campaign)[0], "9")
-    assert reasons(services, ANA) == ["Not received by the phone"]
-    assert reasons(services, landline) == ["The number is a landline", "Left out"]
-    with services.db.writing() as session:
-        optouts.add(session, ANA, origin="reply", reason="SAIR")
-    assert reasons(services, ANA)[0] == "Opted out on %(day)s"
-
-
-def test_a_number_that_never_works_is_called_doubtful(services: Services) -> None:
-    for n in range(3):
-        campaign = world.launched(services.db, [NewMessage(CARLA)], name=f"C{n}")
-        world.heard(services.db, world.keys(services.db, campaign)[0], "9")
-    assert "None of the messages arrived" in reasons(services, CARLA)
 
 
 def test_the_command_tells_the_whole_history(services: Services) -> None:

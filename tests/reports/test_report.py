@@ -146,15 +146,116 @@ def test_speed_is_of_half_and_of_nearly_all(services: Services) -> None:
 
 def test_a_large_campaign_is_sampled_and_says_so(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "MOST", 40)
+    monkeypatch.setattr(timing, "SAMPLE", 40)
     monkeypatch.setattr(timing, "STRETCHES", 4)
     campaign = world.launched(services.db, 80)
     for key in world.keys(services.db, campaign):
         world.heard(services.db, key, "1")
+    world.accepted_at(services.db, dict.fromkeys(world.keys(services.db, campaign), world.days_ago(1)))
     with services.db.reading() as session:
         made = timing.timing(session, world.run_of(session, campaign))
     assert made.share == 0.5
     assert made.speeds[0].delivered == 40
     assert made.curve[-1][1] == 80, "scaled up to everybody"
+
+
+def timed(services: Services, campaign: Campaign) -> timing.Timing:
+    with services.db.reading() as session:
+        return timing.timing(session, world.run_of(session, campaign))
+
+
+def test_a_status_that_was_asked_for_tells_no_time(services: Services, signed_in: SignIn) -> None:
+    """`mt_date` brings the moment of sending: a speed of nothing at all would be a lie."""
+    campaign = world.launched(services.db, 3)
+    found, sent = world.keys(services.db, campaign), datetime(2026, 11, 22, 12, 0, 0, 500_000)
+    for key in found:
+        world.heard(services.db, key, "1", at=sent.replace(microsecond=0), source="mt_date")
+    world.accepted_at(services.db, dict.fromkeys(found, sent))
+    made = timed(services, campaign)
+    assert (made.curve, made.speeds, made.overall, made.untimed) == ([], [], None, 3)
+    assert "nobody knows when" in signed_in("support", locale="en").get(f"/reports/campaigns/{campaign.id}").text
+
+
+def test_a_message_that_was_read_reached_the_phone_before(services: Services) -> None:
+    campaign, sent = world.launched(services.db, 2, type=5), datetime(2026, 11, 22, 12)
+    one, two = world.keys(services.db, campaign)
+    world.heard(services.db, one, "1", at=sent + timedelta(seconds=7))
+    for key in (one, two):
+        world.heard(services.db, key, "2", at=sent + timedelta(hours=5))
+    world.accepted_at(services.db, {one: sent, two: sent})
+    made = timed(services, campaign)
+    assert made.overall is not None
+    assert (made.overall.half, made.overall.delivered, made.untimed) == (7, 1, 1)
+
+
+def test_the_wait_of_a_scheduled_message_begins_at_its_time(services: Services) -> None:
+    campaign, sent = world.launched(services.db, 1), datetime(2026, 11, 22, 12)
+    (key,) = world.keys(services.db, campaign)
+    with services.db.writing() as session:
+        world.run_of(session, campaign).deliver_at = sent + timedelta(minutes=10)
+    world.heard(services.db, key, "1", at=sent + timedelta(minutes=10, seconds=9))
+    world.accepted_at(services.db, {key: sent})
+    assert timed(services, campaign).speeds[0].half == 9
+
+
+def test_messages_of_unknown_cost_are_told(services: Services, signed_in: SignIn) -> None:
+    campaign = world.launched(services.db, 4, forecast=4)
+    found = world.keys(services.db, campaign)
+    for key in found:
+        world.heard(services.db, key, "1")
+    world.accepted_at(services.db, dict.fromkeys(found[:3], clock.now()), credits=2)
+    assert timed(services, campaign).unpriced == 1
+    page = signed_in("support", locale="en").get(f"/reports/campaigns/{campaign.id}").text
+    assert "Of 1 messages the gateway has not said what they cost" in page
+
+
+@pytest.mark.parametrize(("credits", "words"), [(3, "accents, emoji"), (1, "on the safe side"), (2, "none: exact")])
+def test_the_drift_says_what_it_means(services: Services, signed_in: SignIn, credits: int, words: str) -> None:
+    campaign = world.launched(services.db, 4, forecast=8)
+    found = world.keys(services.db, campaign)
+    for key in found:
+        world.heard(services.db, key, "1")
+    world.accepted_at(services.db, dict.fromkeys(found, clock.now()), credits=credits)
+    assert words in signed_in("support", locale="en").get(f"/reports/campaigns/{campaign.id}").text
+
+
+def test_everybody_is_in_one_place_of_the_story(services: Services, mixed: Campaign) -> None:
+    found = report(services, mixed)
+    assert sum(n for _, n in found.split) == found.counts.total == 10
+    assert dict(found.split)["silent"] == 1
+    assert found.worst is not None
+    assert found.worst.standing.label in {
+        "Not received by the phone",
+        "Rejected by the operator",
+        "Refused by the gateway",
+    }
+
+
+def test_a_campaign_that_was_refused_as_a_whole_says_so(services: Services, signed_in: SignIn) -> None:
+    campaign = world.launched(services.db, 2)
+    for key in world.keys(services.db, campaign):
+        world.refused(services.db, key, "070")
+    page = signed_in("marketing", locale="en").get(f"/reports/campaigns/{campaign.id}").text
+    assert "the gateway refused every message" in page
+    assert "Try again with" not in page, "the same message would be refused again"
+    assert f"/reports/campaigns/{campaign.id}/retry?part=refused&amp;value=070" in page
+
+
+def test_only_carriers_that_never_confirm_give_no_rate(services: Services, signed_in: SignIn) -> None:
+    campaign = world.launched(services.db, 2)
+    for key in world.keys(services.db, campaign):
+        world.heard(services.db, key, "0", carrier="Oi")
+    page = signed_in("marketing", locale="en").get(f"/reports/campaigns/{campaign.id}").text
+    assert "their operators never say whether they arrived" in page
+    assert "0%" not in page.split('id="story"')[1].split("</h2>")[0]
+
+
+def test_the_last_answers_lead_to_their_conversations(services: Services, mixed: Campaign, signed_in: SignIn) -> None:
+    replied(services.db, mixed, ANA, "<i>Oi</i>")
+    page = signed_in("marketing", locale="en").get(f"/reports/campaigns/{mixed.id}").text
+    assert "&lt;i&gt;Oi&lt;/i&gt;" in page
+    assert f"/reports/campaigns/{mixed.id}/list?part=replied" in page
+    assert str(ANA) not in page
 
 
 def test_a_period_is_cut_by_day_type_and_carrier(services: Services, signed_in: SignIn) -> None:

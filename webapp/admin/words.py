@@ -33,6 +33,8 @@ ACTIONS: dict[str, str] = {
     "batch.again": N_("Had a batch sent again"),
     "batch.leave": N_("Gave a batch up"),
     "campaign.create": N_("Created a campaign"),
+    "campaign.list": N_("Made a list of a campaign's people"),
+    "campaign.retry": N_("Prepared another try of a campaign"),
     "campaign.launch": N_("Sent a campaign"),
     "campaign.pause": N_("Paused a campaign"),
     "campaign.resume": N_("Resumed a campaign"),

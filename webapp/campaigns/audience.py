@@ -20,7 +20,7 @@ from sqlalchemy import Select, Text, case, cast, false, func, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
-from webapp.campaigns import conditions
+from webapp.campaigns import conditions, tries
 from webapp.campaigns.conditions import Condition
 from webapp.campaigns.models import Campaign
 from webapp.contacts.models import Contact, ListField
@@ -123,18 +123,21 @@ class Selection:
     """What chooses an audience. List ids in the order that decides whose fields count.
 
     `rest_days`: who got a campaign in so many days cannot receive this one; 0 = nobody is left out for that.
+    `retry_of`: the run of which it is another try; whom a try has reached cannot receive it.
     """
 
     lists: tuple[int, ...]
     excluded: tuple[int, ...] = ()
     conditions: tuple[Condition, ...] = ()
     rest_days: int = 0
+    retry_of: int | None = None
 
     @classmethod
     def of(cls, campaign: Campaign) -> "Selection":
         """The selection that a campaign's row holds."""
         filters = conditions.read(campaign.filters)
-        return cls(tuple(campaign.lists), tuple(campaign.excluded_lists), filters, campaign.rest_days)
+        lists, excluded = tuple(campaign.lists), tuple(campaign.excluded_lists)
+        return cls(lists, excluded, filters, campaign.rest_days, campaign.retry_of)
 
     def since(self) -> datetime | None:
         """When the days of rest began that end now (naive UTC); to be asked once for all of an audience."""
@@ -175,7 +178,9 @@ def walk(
         while rows := session.execute(_page(columns, list_id, last, upto, backwards, size)).all():
             last = rows[-1].id
             people = [make(row) for row in rows]
-            yield sort_out(session, people, earlier, selection.excluded, passes, service, upto=upto)
+            yield sort_out(
+                session, people, earlier, selection.excluded, passes, service, upto=upto, retry_of=selection.retry_of
+            )
             if len(rows) < size:
                 break
 
@@ -199,6 +204,7 @@ def sort_out(
     service: ServiceType,
     *,
     upto: int | None = None,
+    retry_of: int | None = None,
 ) -> Chunk:
     """Contacts of one list as members of the audience, or counted as set aside.
 
@@ -218,15 +224,18 @@ def sort_out(
         else:
             kept.append(person)
     barred = None if service.landlines else "landline"
-    chunk.members = [Member(person, _reason(person, barred)) for person in kept]
+    reached = tries.reached(session, retry_of, [person.number for person in kept]) if retry_of is not None else ()
+    chunk.members = [Member(person, _reason(person, barred, reached)) for person in kept]
     return chunk
 
 
-def _reason(person: Person, barred: str | None) -> str | None:
+def _reason(person: Person, barred: str | None, reached: Collection[int]) -> str | None:
     if person.gone:
         return "optout"
     if person.kind == barred:
         return "landline"
+    if person.number in reached:
+        return tries.REACHED
     return "recent" if person.recent else None
 
 
@@ -329,6 +338,7 @@ def _by_database(session: Session, selection: Selection, service: ServiceType) -
                     (_in_lists(selection.excluded), "excluded"),
                     (_opted_out(service.medium), "optout"),
                     (None if service.landlines else Contact.kind == "landline", "landline"),
+                    (_reached(selection.retry_of), tries.REACHED),
                     (None if since is None else _written_to(since), "recent"),
                 )
                 if test is not None
@@ -352,6 +362,10 @@ def _in_lists(lists: Sequence[int]) -> ColumnElement[bool] | None:
         return None
     other = aliased(Contact)
     return select(other.id).where(other.number == Contact.number, other.list_id.in_(lists)).exists()
+
+
+def _reached(retry_of: int | None) -> ColumnElement[bool] | None:
+    return None if retry_of is None else tries.is_reached(retry_of, Contact.number)
 
 
 def _opted_out(medium: str) -> ColumnElement[bool]:

@@ -154,7 +154,8 @@ def _counted(
 ) -> audience.Count:
     chosen = tuple(dict.fromkeys(lists))
     excluded = tuple(key for key in form.excluded.data or [] if key not in chosen)
-    selection = Selection(chosen, excluded, tuple(conditions), _rest(form))
+    retry_of = campaign.retry_of if campaign else None
+    selection = Selection(chosen, excluded, tuple(conditions), _rest(form), retry_of)
     return audience.count(session, selection, service_type(campaign))
 
 

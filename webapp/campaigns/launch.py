@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from webapp.campaigns import forecast, purses
+from webapp.campaigns import forecast, purses, tries
 from webapp.campaigns.audience import Chunk, Member, Selection, rows_of, walk
 from webapp.campaigns.leases import LEASE, claim, hold, is_waiting
 from webapp.campaigns.media import address
@@ -105,6 +105,7 @@ def check(session: Session, settings: Settings, campaign: Campaign) -> forecast.
         raise UserError("This campaign was sent already.")
     if not campaign.lists:
         raise UserError("Choose at least one list.", field="lists")
+    tries.check_alone(session, campaign)
     if lost_lists(session, campaign):
         raise UserError("A list of this campaign was deleted. Choose again whom it goes to.", field="lists")
     known = [item.key for item in known_fields(session, campaign.lists)]

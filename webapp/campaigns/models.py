@@ -58,6 +58,9 @@ class Campaign(Base):
     audience_upto: Mapped[int | None] = mapped_column(BigInteger)  # contacts above this id came after the launch
     lease_until: Mapped[datetime | None]  # a worker counts or launches it until then
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), unique=True)
+    # Another try of that run (the first of them all): whoever one of them has reached since is left out. Not a foreign
+    # key: SQLite would copy the table to add one.
+    retry_of: Mapped[int | None] = mapped_column(index=True)
 
     run: Mapped[Run | None] = relationship()
     media: Mapped[Media | None] = relationship()

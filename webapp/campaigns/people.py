@@ -95,7 +95,7 @@ def member(session: Session, selection: Selection, service: ServiceType, contact
     earlier = selection.lists[: selection.lists.index(row.list_id)]
     passes = conditions.test_of(selection.conditions)
     person = person_maker(session, [row.list_id])(row)
-    chunk = sort_out(session, [person], earlier, selection.excluded, passes, service)
+    chunk = sort_out(session, [person], earlier, selection.excluded, passes, service, retry_of=selection.retry_of)
     return chunk.members[0] if chunk.members else None
 
 

@@ -32,6 +32,8 @@ EVENTS: dict[str, tuple[str, str]] = {
     "campaign.pause": (N_("Paused"), "player-pause"),
     "campaign.resume": (N_("Resumed"), "player-play"),
     "campaign.cancel": (N_("Cancelled: %(stopped)s stopped, %(left)s had left"), "ban"),
+    "campaign.list": (N_("A list was made of some of its people"), "list"),
+    "campaign.retry": (N_("Another try was prepared"), "refresh"),
     "campaign.test": (N_("Test message sent"), "device-mobile"),
     "campaign.window": (N_("Sending window overridden"), "lock-open"),
     "campaign.window_kept": (N_("Sending window respected again"), "lock"),

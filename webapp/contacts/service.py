@@ -57,6 +57,17 @@ def list_named(session: Session, name: str, person_id: int | None = None) -> Con
     return session.scalars(select(ContactList).where(ContactList.name == clean)).one()
 
 
+def new_list(session: Session, name: str, person_id: int | None) -> ContactList:
+    """An empty list; UserError where there is one of that name: nobody wants to mix up two groups of people."""
+    clean = _clean_name(name)
+    row = {"name": clean, "created_at": clock.now(), "created_by": person_id, "size": 0}
+    statement = insert_for(session, ContactList).values(**row).on_conflict_do_nothing()
+    made = session.scalar(statement.returning(ContactList.id))
+    if made is None:
+        raise UserError(N_("There is a list called “%(name)s” already."), field="list_name", name=clean)
+    return session.get_one(ContactList, made)
+
+
 def rename(session: Session, list_id: int, name: str) -> ContactList:
     """Give a list another name, which no other list may have."""
     found = the_list(session, list_id)

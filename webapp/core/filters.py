@@ -30,6 +30,11 @@ def when(value: datetime | None, form: str = "dd/MM/yyyy HH:mm") -> Markup | str
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), shown)
 
 
+def credits(value: float | None) -> str:
+    """Credits of one message: 1.0934 → 1,09; nothing → a dash."""
+    return NOTHING if value is None else str(format_decimal(value, format="#,##0.##"))
+
+
 def day(value: date | None, form: str = "dd/MM/yyyy") -> str:
     """A calendar date; nothing → a dash."""
     return NOTHING if value is None else str(format_date(value, form))
@@ -62,6 +67,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         number=number,
         percent=percent,
+        credits=credits,
         when=when,
         day=day,
         ago=ago,

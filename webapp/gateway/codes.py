@@ -9,6 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from webapp.core.i18n import N_
 
@@ -269,6 +270,7 @@ SMS_TYPES = frozenset({0, 1, 2})
 _SILENT_CARRIERS = frozenset({"oi", "sercomtel"})
 
 
+@lru_cache(maxsize=1024)  # reports ask for every counter, and carriers are few
 def without_handset_receipts(carrier: str | None) -> bool:
     """Whether a carrier (in any spelling: "Oi - Celular", "OI") never reports what the handset did with an SMS."""
     plain = unicodedata.normalize("NFKD", carrier or "").encode("ascii", "ignore").decode().lower()

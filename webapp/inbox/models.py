@@ -65,6 +65,7 @@ class Inbound(Base):
         UniqueConstraint("number", "text_key", "second"),
         Index("ix_inbound_number_at", "number", "at"),
         Index("ix_inbound_run_id_id", "run_id", "id"),
+        Index("ix_inbound_run_id_number", "run_id", "number", "opted_out"),  # who answered, from the index alone
     )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)

@@ -54,6 +54,7 @@ REASONS: dict[str, str] = {
     "empty": N_("The text is empty for this person."),
     "duplicate": N_("The person is in the audience already."),
     "excluded": N_("The person is in an excluded list."),
+    "reached": N_("An earlier try of this campaign reached the person, or is still on its way."),
     "too_late": N_("The message was valid until a moment that has passed."),
     "declined": N_("A colleague decided not to send what was late or uncertain."),
 }

@@ -3,30 +3,40 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Person
 from webapp.campaigns.models import Campaign
 from webapp.core.errors import NotFound
-from webapp.inbox.models import Inbound
+from webapp.inbox import queries as inbox
+from webapp.inbox.models import Conversation
 from webapp.messages import queries
-from webapp.messages.models import Run
+from webapp.messages.models import Run, RunCount
 from webapp.messages.queries import Counts
 from webapp.messages.rates import Tally
 from webapp.messages.states import RowState
-from webapp.reports.standing import LOOK_ORDER, Standing, look_of, of_reason, of_status
+from webapp.reports import slices
+from webapp.reports.models import CampaignExtract
+from webapp.reports.slices import Answers, Part, Sizes
+from webapp.reports.standing import LOOK_ORDER, Standing, look_of, of_reason
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """People of a campaign to whom the same happened. `code` is the gateway's; `filter` opens them in the browser."""
+    """People of a campaign to whom the same happened. `code` is the gateway's; `filter` opens them in the browser.
+
+    `part` names them for a list or another try, None while they may still move; `again` of them may be tried again.
+    """
 
     standing: Standing
     n: int
     code: str
     filter: str
+    part: Part | None = None
+    again: int = 0
 
 
 @dataclass(slots=True)
@@ -43,8 +53,44 @@ class Report:
     looks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LOOK_ORDER, 0))
     slices: list[Slice] = field(default_factory=list)
     debited: int = 0
-    replies: int = 0
-    optouts: int = 0
+    rows: list[RunCount] = field(default_factory=list)
+    answers: Answers = field(default_factory=Answers)
+
+    @property
+    def replies(self) -> int:
+        """People who answered."""
+        return self.answers.replied
+
+    @property
+    def optouts(self) -> int:
+        """People who opted out by their answer."""
+        return self.answers.left
+
+    def sizes(self, kind: str, value: str = "") -> Sizes:
+        """How many people a part has, and how many of them may be tried again."""
+        return slices.sizes(Part(kind, value), self.rows, self.answers)
+
+    @property
+    def split(self) -> list[tuple[str, int]]:
+        """Everybody in the audience, each in exactly one place: (key of the page's words, people)."""
+        counts, tally = self.counts, self.tally
+        return [
+            ("delivered", tally.delivered), ("silent", tally.silent), ("moving", tally.moving),
+            ("undelivered", tally.undelivered), ("refused", counts.refused), ("waiting", counts.waiting),
+            ("cancelled", counts.cancelled), ("expired", counts.expired), ("suppressed", counts.suppressed),
+        ]  # fmt: skip
+
+    @property
+    def worst(self) -> Slice | None:
+        """Why the message did not reach most of those whom it did not reach."""
+        lost = (RowState.REFUSED, "status")
+        bad = [one for one in self.slices if one.standing.look in {"failed", "blocked"} and one.standing.key in lost]
+        return max(bad, key=lambda one: one.n, default=None)
+
+    @property
+    def per_message(self) -> float | None:
+        """Credits debited for each accepted message, None before anything was."""
+        return self.debited / self.counts.accepted if self.debited and self.counts.accepted else None
 
     @property
     def by_carrier(self) -> list[tuple[str, Tally]]:
@@ -86,39 +132,65 @@ def report(session: Session, campaign_id: int, now: datetime) -> Report:
         author=author.name if author else "",
         state=queries.public_state(run, now),
         counts=queries.counts(session, run, now),
+        rows=queries.breakdown(session, run.id),
     )
-    slices: dict[tuple[str, str], int] = defaultdict(int)
-    for row in queries.breakdown(session, run.id):
+    cut: dict[Part | None, list[RunCount]] = defaultdict(list)
+    for row in made.rows:
         made.debited += row.credits
-        if row.state != RowState.ACCEPTED:
-            slices[row.state, row.reason] += row.n
-            continue
-        cell = (run.type, row.carrier, row.status, row.n, row.credits)
-        made.tally.add(cell)
-        made.carriers[row.carrier].add(cell)
-        made.looks[look_of(row.status)] += row.n
-        slices["status", row.status] += row.n
-    made.slices = _slices(slices)
-    made.replies, made.optouts = answers(session, run.id)
+        cut[slices.of_count(row)].append(row)
+        if row.state == RowState.ACCEPTED:
+            cell = (run.type, row.carrier, row.status, row.n, row.credits)
+            made.tally.add(cell)
+            made.carriers[row.carrier].add(cell)
+            made.looks[look_of(row.status)] += row.n
+    made.slices = [_slice(part, rows) for part, rows in cut.items()]
+    made.slices.sort(key=lambda one: -one.n)
+    made.answers = slices.answers(session, run.id)
     return made
 
 
-def _slices(found: dict[tuple[str, str], int]) -> list[Slice]:
-    made = []
-    for (kind, value), n in sorted(found.items(), key=lambda item: -item[1]):
-        if kind == "status":
-            how = of_status(value, None, None) if value else of_reason(RowState.ACCEPTED, None)
-            made.append(Slice(how, n, value, value or "waiting"))
-        elif kind == RowState.PENDING:
-            made.append(Slice(of_reason(kind, None), n, "", "pending"))
-        else:
-            made.append(Slice(of_reason(kind, value), n, value if kind == RowState.REFUSED else "", str(kind)))
-    return made
+def _slice(part: Part | None, rows: list[RunCount]) -> Slice:
+    n = sum(row.n for row in rows)
+    if part is None:
+        return Slice(of_reason(RowState.PENDING, None), n, "", "pending")
+    how, again = slices.standing(part), slices.sizes(part, rows, Answers()).again
+    if part.kind == "status":
+        return Slice(how, n, part.value, part.value or "waiting", part, again)
+    return Slice(how, n, part.value if part.kind == RowState.REFUSED else "", str(part.kind), part, again)
 
 
-def answers(session: Session, run_id: int) -> tuple[int, int]:
-    """People who answered a run, and those of them who opted out by it."""
-    people = func.count(func.distinct(Inbound.number))
-    replied = session.scalar(select(people).where(Inbound.run_id == run_id)) or 0
-    left = session.scalar(select(people).where(Inbound.run_id == run_id, Inbound.opted_out)) or 0
-    return replied, left
+class Voice(NamedTuple):
+    """One answer to a campaign: who, in the words of the lists, what, and the key of the conversation."""
+
+    name: str
+    number: int
+    text: str
+    at: datetime
+    conversation: str | None
+
+
+def latest_answers(session: Session, run_id: int, most: int = 4) -> list[Voice]:
+    """What people answered last."""
+    rows = inbox.replies_to(session, run_id, most)
+    wanted = select(Conversation).where(Conversation.number.in_([row.number for row in rows]))
+    threads = {thread.number: thread for thread in session.scalars(wanted)} if rows else {}
+    return [
+        Voice(thread.name if thread else "", row.number, row.text, row.at, thread.key if thread else None)
+        for row in rows
+        for thread in [threads.get(row.number)]
+    ]
+
+
+def extracts(session: Session, campaign_id: int, most: int = 10) -> list[CampaignExtract]:
+    """Lists and drafts that were made of a campaign's people, the latest first."""
+    wanted = select(CampaignExtract).where(
+        CampaignExtract.campaign_id == campaign_id, CampaignExtract.state != "nobody"
+    )
+    return list(session.scalars(wanted.order_by(CampaignExtract.id.desc()).limit(most)))
+
+
+def first_try(session: Session, campaign: Campaign) -> Campaign | None:
+    """The campaign of which this one is another try."""
+    if campaign.retry_of is None:
+        return None
+    return session.scalar(select(Campaign).where(Campaign.run_id == campaign.retry_of))

@@ -6,13 +6,16 @@ from datetime import datetime
 from webapp.core.i18n import N_
 from webapp.gateway import codes
 from webapp.messages.models import Batch, Message, Run
-from webapp.messages.states import REASONS, ROW_LOOKS, BatchState, RowState, RunState
+from webapp.messages.outbox import CANARY
+from webapp.messages.states import PAUSES, REASONS, ROW_LOOKS, BatchState, RowState, RunState
 
 # Looks of the tables of codes and states → classes of the style sheet.
 LOOKS = {"wait": "waiting", "op": "operator", "ok": "delivered", "bad": "failed", "blk": "blocked", "sch": "scheduled"}
 
 _HELD = {
     "time": N_("It leaves at its time."),
+    "window": N_("It waits for the hours in which people may be written to where the person lives."),
+    "canary": N_("It waits for the first messages of the campaign, which were sent ahead to test."),
     "launching": N_("The campaign is being prepared; it leaves right after."),
     "paused": N_("The campaign is paused. Resume it and the message leaves."),
     "batch": N_("The batch is held: the gateway did not understand Recado. An administrator must look at it."),
@@ -30,6 +33,12 @@ _WHY = {
     "landline": N_("Ask the person for a mobile number, or use a voice call."),
     "recent": N_("Nothing to do. This campaign left out who had got another one in the last days."),
     "missing_field": N_("Fill in the field in the list, or give the field a fallback in the text."),
+    "too_long": N_("Shorten the text, or the field that makes it long for this person, and try again."),
+    "empty": N_("Fill in the field in the list, or write text around it, and try again."),
+    "duplicate": N_("Nothing to do: the person gets it once."),
+    "excluded": N_("Nothing to do, or take the person out of the excluded list."),
+    "reached": N_("Nothing to do: nobody gets it twice."),
+    "declined": N_("Try again if the message still makes sense."),
     "too_late": N_("Send a new campaign if the message still makes sense."),
 }
 _SILENT = N_("This operator never tells what the phone did: this is its last word.")
@@ -110,15 +119,18 @@ def _left_out(shown: Standing, reason: str | None) -> Standing:
 
 def _held(shown: Standing, batch: Batch | None, run: Run | None, now: datetime) -> Standing:
     if batch is not None and batch.state == BatchState.HELD:
-        return Standing("held", N_("Held"), "paused", "player-pause", advice=_HELD["batch"])
+        advice = _HELD["canary" if batch.problem == CANARY else "batch"]
+        return Standing("held", N_("Held"), "paused", "player-pause", advice=advice)
     if run is not None and run.state == RunState.PAUSED:
-        return Standing("held", N_("Paused"), "paused", "player-pause", advice=_HELD["paused"])
+        why, _ = PAUSES.get(run.pause_reason or "", ("", ""))
+        return Standing("held", N_("Paused"), "paused", "player-pause", why=why, advice=_HELD["paused"])
     if run is not None and run.state == RunState.LAUNCHING:
         return Standing("held", shown.label, shown.look, shown.icon, advice=_HELD["launching"])
     times = [run.deliver_at or run.not_before] if run else []
     times += [batch.not_before] if batch else []
     due = max(times, default=now)
-    return Standing("held", shown.label, shown.look, shown.icon, advice=_HELD["time"], due=due if due > now else None)
+    waits = "window" if batch and run and batch.not_before > (run.deliver_at or run.not_before) else "time"
+    return Standing("held", shown.label, shown.look, shown.icon, advice=_HELD[waits], due=due if due > now else None)
 
 
 LOOK_ORDER = ("delivered", "operator", "waiting", "failed", "blocked", "cancelled")  # of a chart's legend

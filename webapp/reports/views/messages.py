@@ -187,14 +187,15 @@ def messages_person() -> str | tuple[str, int]:
     if isinstance(parsed, phone.Bad):
         error = (phone.reason_text(parsed.reason), parsed.cure)
         return render_template("reports/person.html", found=None, entered=entered, error=error), 422
-    return _person(parsed.number, entered)
+    return _person(parsed.number, entered, repaired="ninth_digit" in parsed.repairs)
 
 
-def _person(number: int, entered: str = "") -> str:
+def _person(number: int, entered: str = "", *, repaired: bool = False) -> str:
     return render_template(
         "reports/person.html",
         found=everything_about(read_session(), number, clock.now()),
-        types=codes.DIALECTS[settings().gateway_dialect].types,
+        sources=SOURCES,
         entered=entered,
+        repaired=repaired,
         error=None,
     )

@@ -13,7 +13,7 @@ from webapp.core.web import read_session, services, settings, write_session
 from webapp.gateway import codes
 from webapp.reports import campaign, export, filters, summary
 from webapp.reports.standing import LOOK_ORDER
-from webapp.reports.timing import timing
+from webapp.reports.timing import SAMPLE, timing
 from webapp.reports.views.blueprint import bp
 from webapp.reports.views.messages import download, style
 
@@ -60,6 +60,11 @@ def campaign_report(campaign_id: int) -> str:
         "reports/campaign.html",
         found=found,
         timing=timing(session, found.run),
+        voices=campaign.latest_answers(session, found.run.id),
+        extracts=campaign.extracts(session, campaign_id),
+        first_try=campaign.first_try(session, found.campaign),
+        printed_at=clock.aware(clock.now()),
+        sampled=SAMPLE,
         type=codes.DIALECTS[settings().gateway_dialect].types.get(found.run.type),
         looks=LOOK_ORDER,
     )
