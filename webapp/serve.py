@@ -5,12 +5,14 @@ import os
 import threading
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 import structlog
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
+from granian.server.common import AbstractServer
 from huey.consumer import Consumer
 from sqlalchemy.exc import IntegrityError
 
@@ -77,20 +79,26 @@ def _in_child(settings: Settings, parent: int) -> WSGIApplication:
     return wsgi(settings)
 
 
-def web(settings: Settings, host: str, port: int) -> None:
+def web(settings: Settings, host: str, port: int, threads: int = THREADS) -> None:
     """Answer HTTP until SIGTERM or Ctrl-C. Raises PortTaken, and UserError for an old schema."""
     address = free_address(host, port)
     services = make_services(settings)
     schema.require(services.db)
     first_start(services)
     services.db.dispose()  # the child opens its own
-    server = Granian(
+    log.info("web server starts", address=address, port=port)
+    server(address, port, threads).serve(target_loader=partial(_in_child, settings, os.getpid()), wrap_loader=False)
+
+
+def server(address: str, port: int, threads: int = THREADS) -> AbstractServer[Any]:
+    """The web server, for whatever application: one process, so many requests answered at once."""
+    return Granian(
         "webapp.serve:wsgi",
         address=address,
         port=port,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=THREADS,
+        blocking_threads=threads,
         backlog=BACKLOG,
         websockets=False,
         respawn_failed_workers=True,
@@ -98,8 +106,6 @@ def web(settings: Settings, host: str, port: int) -> None:
         log_level=LogLevels.error,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {}},  # to the root logger, which is ours
     )
-    log.info("web server starts", address=address, port=port)
-    server.serve(target_loader=partial(_in_child, settings, os.getpid()), wrap_loader=False)
 
 
 class _Consumer(Consumer):  # type: ignore[misc]

@@ -1,18 +1,15 @@
 """Counters: changed in the transaction that changes the rows, by what really changed and never by what was offered."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Insert, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
-from webapp.core import clock
+from webapp.core import bulk, clock
 from webapp.messages.models import DayCount, RunCount
 from webapp.messages.states import RowState
 
@@ -103,21 +100,6 @@ def _bump(cell: list[int], n: int, credits: int) -> None:
     cell[1] += credits
 
 
-def _write(session: Session, table: Table, names: Sequence[str], changes: dict[Any, list[int]]) -> None:
-    rows = [
-        {**dict(zip(names, key, strict=True)), "n": n, "credits": credits}
-        for key, (n, credits) in sorted(changes.items())
-        if n or credits
-    ]
-    if rows:
-        session.execute(_addition(table, session.get_bind().dialect.name == "postgresql"), rows)
-
-
-@cache
-def _addition(table: Table, on_postgres: bool) -> Insert:
-    """The statement that adds to a table's counters: built once, as every batch needs it."""
-    statement = postgresql.insert(table) if on_postgres else sqlite.insert(table)
-    return statement.on_conflict_do_update(
-        index_elements=table.primary_key.columns,
-        set_={"n": table.c.n + statement.excluded.n, "credits": table.c.credits + statement.excluded.credits},
-    )
+def _write(session: Session, table: Table, names: tuple[str, ...], changes: dict[Any, list[int]]) -> None:
+    rows = [(*key, n, credits) for key, (n, credits) in sorted(changes.items()) if n or credits]
+    bulk.add(session, table, names, ("n", "credits"), rows)
