@@ -28,8 +28,9 @@ from flask import Flask
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
-from tests.bench.ground import DATABASES, Ground, Wrong, apart, ground, told
+from tests.bench.ground import DATABASES, Wrong, apart, ground, told
 from tests.bench.load import asked, request
+from tests.bench.store import borrowed
 from webapp import serve
 from webapp.core import clock
 from webapp.core import settings as settings_module
@@ -267,11 +268,14 @@ def measure(settings: Settings, rounds: int, count: int, threads: int, seed_of_d
 
 
 @contextmanager
-def installation(on: Ground, store: Path | None, messages: int) -> Iterator[Settings]:
-    """One with messages in it: a copy of a store, or a smaller one made here."""
-    with on.installation() as settings:
-        if store is None:
-            seed(settings, messages)
+def installation(database: str, store: Path | None, messages: int) -> Iterator[Settings]:
+    """One with messages in it that may be changed: a copy of a store's, or a smaller one made here."""
+    if store is not None:
+        with borrowed(store, database) as settings:
+            yield settings
+        return
+    with ground(database) as on, on.installation() as settings:
+        seed(settings, messages)
         yield settings
 
 
@@ -290,7 +294,7 @@ def main() -> None:
     if given.serve:
         run_server(given.serve, given.port, given.threads)
         return
-    with ground(given.database) as on, installation(on, given.store, given.messages) as settings:
+    with installation(given.database, given.store, given.messages) as settings:
         print(f"callbacks on {given.database}, {given.rounds} rounds in turn, medians", flush=True)
         measure(settings, given.rounds, given.count, given.threads)
 

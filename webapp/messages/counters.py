@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -58,7 +59,12 @@ def set_zone(name: str) -> None:
 
 def day_and_hour(at: datetime) -> tuple[date, int]:
     """The calendar day and hour of a stored moment in the installation's zone."""
-    local = clock.aware(at).astimezone(_day_zone)
+    return _day_and_hour(at, _day_zone)
+
+
+@lru_cache(maxsize=4096)  # a batch has one moment, and each move asks twice
+def _day_and_hour(at: datetime, zone: ZoneInfo) -> tuple[date, int]:
+    local = clock.aware(at).astimezone(zone)
     return local.date(), local.hour
 
 

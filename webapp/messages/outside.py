@@ -11,7 +11,7 @@ from webapp.core import clock
 from webapp.gateway import codes, wire
 from webapp.messages import outbox
 from webapp.messages.counters import Changes, Place
-from webapp.messages.forward import odd_date
+from webapp.messages.forward import told
 from webapp.messages.models import Message
 from webapp.messages.states import RowState
 from webapp.optouts.erased import Tombstones
@@ -80,7 +80,7 @@ def _move(row: Message, told: wire.Receipt, now: datetime, changes: Changes) -> 
 
 def _row(key: int, receipt: wire.Receipt, now: datetime) -> Message:
     assert receipt.number is not None
-    at = clock.naive(receipt.at) if receipt.at and not odd_date(receipt.at, now) else now
+    at = told(receipt, now).at or now
     return Message(
         id=key, run_id=None, number=receipt.number, type=receipt.type, text=None, state=RowState.ACCEPTED, at=at,
         gateway_id=receipt.gateway_id, status=receipt.status, status_at=at, carrier=receipt.carrier[:60] or None,

@@ -20,12 +20,13 @@ from webapp.core.phone import canonical
 from webapp.gateway import codes, wire
 from webapp.messages import outbox, outside, reference, rows
 from webapp.messages.counters import Changes
-from webapp.messages.forward import CARRIER_LENGTH, ID_LENGTH, STATUS_LENGTH, UNNAMED, fold, odd_date
+from webapp.messages.forward import UNNAMED, fold, told
 from webapp.messages.models import Batch, Receipt
 from webapp.messages.rows import Row
 from webapp.messages.states import BatchState, RowState
 from webapp.optouts import erased
 
+REFERENCE_LENGTH = 60  # characters that are kept
 _RECEIPT = cast(Table, Receipt.__table__)
 _KEPT = (
     "message_id",
@@ -68,64 +69,78 @@ def apply(session: Session, heard: Sequence[wire.Receipt | Heard], source: str) 
     the raw receipt is kept whatever it says.
     """
     session.flush()  # what follows goes past the session
-    news = [item if isinstance(item, Heard) else Heard(item) for item in heard]
-    now = clock.now()
+    now, dated = clock.now(), source == "callback"
+    news = [_News(item if isinstance(item, Heard) else Heard(item), now) for item in heard]
     ours, matched, others = _match(session, news)
-    result = Applied(rows=len(news), found=sum(map(len, matched.values())), keys=frozenset(matched))
+    result = Applied(rows=len(news), found=len(news) - len(others), keys=frozenset(matched))
     named = _named(session, ours, matched)
     changes, kept = Changes(), []
-    moved: list[tuple[Row, Row]] = []
-    accepted: list[tuple[Row, Row]] = []
+    moved: list[Row] = []
+    accepted: list[Row] = []
+    early: list[Row] = []  # accepted by what was heard, before the answer to the call was written down
     for key in sorted(matched):
-        row = ours[key]
-        items = matched[key]
-        after, new = fold(
-            row, [item.receipt for item in items], now, named.get(key, UNNAMED), dated=source == "callback"
-        )
+        row, items = ours[key], matched[key]
+        after, new = fold(row, [item.told for item in items], now, named.get(key, UNNAMED), dated=dated)
         if after is not row:
             changes.move(row.place, after.place)
-            (moved if row.state == RowState.ACCEPTED else accepted).append((row, after))
-        told = [_without_raw(item) for item in items] if row.number < 0 else items
-        kept += [
-            _kept(item, source, now, key)
-            for item, is_news in zip(told, new, strict=True)
-            if is_news or source == "callback"
-        ]
+            (moved if row.state == RowState.ACCEPTED else accepted).append(after)
+            if row.state == RowState.PENDING:
+                early.append(row)
+        for item, is_news in zip(items, new, strict=True):
+            if is_news or dated:
+                kept.append(item.kept(now, source, key, without_raw=row.number < 0))
     result.changed, result.new = len(moved) + len(accepted), len(accepted)
     stones = erased.load(session) if others else None
     if source == "callback":
-        if stones:
-            others = [_without_raw(each) if stones.is_old(*_whose(each)) else each for each in others]
-        kept += [_kept(item, source, now, None) for item in others]
+        kept += [item.kept(now, source, None, without_raw=bool(stones and item.is_old(stones))) for item in others]
     elif source == "mt_date":
         seen = outside.take(session, [item.receipt for item in others], now, changes, stones)
         result.new, result.changed = result.new + seen.new, result.changed + seen.changed
         result.dropped = seen.dropped
-    rows.write(session, [after for _, after in moved], [after for _, after in accepted])
+    rows.write(session, moved, accepted)
     bulk.insert(session, _RECEIPT, _KEPT, kept)
-    _count_down(session, [row for row, _ in accepted if row.state == RowState.PENDING])
+    _count_down(session, early)
     changes.write(session)
     return result
 
 
-def _without_raw(item: Heard) -> Heard:
-    """The same news without the bytes, in which the number of somebody stands who was erased."""
-    return Heard(item.receipt)
+class _News:
+    """Something heard, with what it says."""
+
+    __slots__ = ("raw", "receipt", "told")
+
+    def __init__(self, heard: Heard, now: datetime) -> None:
+        self.receipt, self.raw = heard.receipt, heard.raw
+        self.told = told(heard.receipt, now)
+
+    def is_old(self, stones: erased.Tombstones) -> bool:
+        """Whether it is about somebody who was erased since."""
+        at = self.receipt.at
+        return stones.is_old(self.receipt.number, clock.naive(at) if at else None)
+
+    def kept(self, now: datetime, source: str, key: int | None, *, without_raw: bool) -> tuple[Any, ...]:
+        """The row that is kept of it; without the bytes where the number of somebody stands in them who was erased."""
+        told, problem = self.told, None
+        if key is None:
+            problem = "unknown_reference"
+        elif told.rank == codes.UNKNOWN_RANK:
+            problem = "unknown_status"
+        elif told.is_odd:
+            problem = "odd_date"
+        return (
+            key, now, source, None if without_raw else self.raw, self.receipt.reference[:REFERENCE_LENGTH] or None,
+            told.gateway_id, told.status, told.at, told.carrier, problem,
+        )  # fmt: skip
 
 
-def _whose(item: Heard) -> tuple[int | None, datetime | None]:
-    at = item.receipt.at
-    return item.receipt.number, clock.naive(at) if at else None
-
-
-def _match(session: Session, news: Iterable[Heard]) -> tuple[dict[int, Row], dict[int, list[Heard]], list[Heard]]:
+def _match(session: Session, news: Iterable[_News]) -> tuple[dict[int, Row], dict[int, list[_News]], list[_News]]:
     """Our rows, locked, the news of each by its key, and news about nothing of ours: reference, random part and number
     must agree.
 
     Of a person who was erased no number is left to agree with, and the reference alone decides.
     """
-    by_key: dict[int, list[tuple[str, Heard]]] = {}
-    others = []
+    by_key: dict[int, list[tuple[str, _News]]] = {}
+    others: list[_News] = []
     for item in news:
         decoded = reference.decode(item.receipt.reference)
         if decoded:
@@ -133,7 +148,7 @@ def _match(session: Session, news: Iterable[Heard]) -> tuple[dict[int, Row], dic
         else:
             others.append(item)
     ours = rows.locked(session, by_key)
-    matched: dict[int, list[Heard]] = {}
+    matched: dict[int, list[_News]] = {}
     for key, items in by_key.items():
         row = ours.get(key)
         for given, item in items:
@@ -148,13 +163,12 @@ def _is_of(row: Row, receipt: wire.Receipt) -> bool:
     return row.number < 0 or receipt.number in (None, row.number, canonical(row.number))
 
 
-def _named(session: Session, ours: Mapping[int, Row], matched: Mapping[int, Sequence[Heard]]) -> dict[int, int]:
+def _named(session: Session, ours: Mapping[int, Row], matched: Mapping[int, Sequence[_News]]) -> dict[int, int]:
     """Where another carrier is named than before: the rank of the highest status that named the one we hold."""
     doubtful = [
         key
         for key, items in matched.items()
-        if ours[key].carrier
-        and any(item.receipt.carrier[:CARRIER_LENGTH] not in ("", ours[key].carrier) for item in items)
+        if (held := ours[key].carrier) and any(item.told.carrier not in (None, held) for item in items)
     ]
     found: dict[int, int] = {}
     if doubtful:
@@ -164,24 +178,6 @@ def _named(session: Session, ours: Mapping[int, Row], matched: Mapping[int, Sequ
             if carrier == ours[key].carrier:
                 found[key] = max(found.get(key, UNNAMED), codes.rank(status))
     return found
-
-
-def _kept(item: Heard, source: str, now: datetime, key: int | None) -> tuple[Any, ...]:
-    receipt = item.receipt
-    sane = receipt.at is not None and not odd_date(receipt.at, now)
-    if key is None:
-        problem = "unknown_reference"
-    elif receipt.status is not None and receipt.status not in codes.STATUSES:
-        problem = "unknown_status"
-    elif receipt.at_raw and not sane:
-        problem = "odd_date"
-    else:
-        problem = None
-    return (
-        key, now, source, item.raw, receipt.reference[:60] or None, receipt.gateway_id[:ID_LENGTH] or None,
-        receipt.status[:STATUS_LENGTH] if receipt.status else None,
-        clock.naive(receipt.at) if sane and receipt.at else None, receipt.carrier[:CARRIER_LENGTH] or None, problem,
-    )  # fmt: skip
 
 
 def _count_down(session: Session, accepted: Sequence[Row]) -> None:
