@@ -30,7 +30,7 @@ from webapp.optouts import erased
 from webapp.processes import Family, die_with_parent, ended_by_signal, free_address
 
 log = structlog.get_logger(__name__)
-THREADS = 32  # requests answered at once by one web process
+THREADS = 64  # requests answered at once by one web process; half of them make a group of callbacks (`messages.hooks`)
 BACKLOG = 1024
 WEB_GRACE = 5  # seconds for requests under way when the server ends
 JOB_THREADS = 2

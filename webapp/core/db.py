@@ -167,7 +167,9 @@ def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("recado_write"):
         level = "FULL" if options.get("recado_durable") else "NORMAL"
-        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        if connection.info.get("synchronous") != level:  # of this connection, which others used before
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+            connection.info["synchronous"] = level
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql("BEGIN")

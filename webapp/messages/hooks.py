@@ -9,10 +9,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from webapp.core.web import Services
 from webapp.gateway import account, wire
@@ -22,6 +22,8 @@ from webapp.messages import receipts
 log = structlog.get_logger(__name__)
 GROUP = 500  # callbacks in one transaction at the most
 WAIT_SECONDS = 25.0
+# While the database takes nothing for so long, only so many callbacks wait for it: pages need the server's other threads.
+STUCK_SECONDS, ROOM = 1.0, 40
 TOKENS_SECONDS = 10.0  # how long the good tokens are remembered
 PREFIX = "/callback/"
 
@@ -33,12 +35,11 @@ class Failed(Exception):
 class _Waiting:
     """A callback whose sender is still on the line: `turn` is free as soon as it may be answered."""
 
-    __slots__ = ("failed", "heard", "next", "turn")
+    __slots__ = ("failed", "heard", "turn")
 
     def __init__(self, heard: receipts.Heard) -> None:
         self.heard = heard
         self.failed = False
-        self.next: _Waiting | None = None
         self.turn = threading.Lock()  # a bare one: an Event makes three objects and takes three steps more
         self.turn.acquire()
 
@@ -51,16 +52,17 @@ class GroupCommit:
         self._queue: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._in_hand = 0  # callbacks of the group that is being committed
+        self._since = 0.0  # when that began
 
     def store(self, heard: receipts.Heard) -> None:
-        """Returns once committed; raises Failed where that was not possible in time."""
+        """Returns once committed; raises Failed where that was not possible in time, or others wait too long already."""
+        if self._in_hand + self._queue.qsize() >= ROOM and time.monotonic() - self._since > STUCK_SECONDS:
+            raise Failed
         waiting = _Waiting(heard)
         self._start()
         self._queue.put(waiting)
-        came = waiting.turn.acquire(timeout=WAIT_SECONDS)
-        if waiting.next is not None:
-            waiting.next.turn.release()
-        if not came or waiting.failed:
+        if not waiting.turn.acquire(timeout=WAIT_SECONDS) or waiting.failed:
             raise Failed
 
     def _start(self) -> None:
@@ -78,16 +80,24 @@ class GroupCommit:
                     group.append(self._queue.get_nowait())
                 except queue.Empty:
                     break
-            try:
-                self._commit(group)
-            except Exception:
-                if len(group) > 1:
-                    log.exception("group of callbacks failed; each is tried alone", callbacks=len(group))
-                for waiting in group:
-                    self._alone(waiting)
-            for waiting, following in pairwise(group):
-                waiting.next = following
-            group[0].turn.release()
+            self._since, self._in_hand = time.monotonic(), len(group)
+            self._settle(group)
+            self._in_hand = 0
+            for waiting in group:
+                waiting.turn.release()
+
+    def _settle(self, group: list[_Waiting]) -> None:
+        try:
+            self._commit(group)
+        except OperationalError:  # the database can take nothing: locked, full, away. It would fail each for as long
+            log.exception("callbacks could not be stored", callbacks=len(group))
+            for waiting in group:
+                waiting.failed = True
+        except Exception:
+            if len(group) > 1:
+                log.exception("group of callbacks failed; each is tried alone", callbacks=len(group))
+            for waiting in group:
+                self._alone(waiting)
 
     def _commit(self, group: list[_Waiting]) -> None:
         news = [waiting.heard for waiting in group]

@@ -18,7 +18,7 @@ from webapp.core import bulk, clock
 from webapp.core.db import each, one_of
 from webapp.core.phone import canonical
 from webapp.gateway import codes, wire
-from webapp.messages import outbox, outside, reference, rows
+from webapp.messages import outbox, outside, reference, rows, silence
 from webapp.messages.counters import Changes
 from webapp.messages.forward import UNNAMED, fold, told
 from webapp.messages.models import Batch, Receipt
@@ -101,6 +101,8 @@ def apply(session: Session, heard: Sequence[wire.Receipt | Heard], source: str) 
     bulk.insert(session, _RECEIPT, _KEPT, kept)
     _count_down(session, early)
     changes.write(session)
+    if source == "callback":
+        silence.note(session, now)
     return result
 
 
