@@ -127,8 +127,8 @@ def _noop(parent: int) -> Flask:
 # The store, and what is said of its messages
 
 
-def seed(settings: Settings, messages: int) -> None:
-    """Accepted messages of which nothing else was heard."""
+def launched(settings: Settings, messages: int) -> tuple[str, range]:
+    """A launch of so many people, all pending: the random part of its references, and its keys."""
     db = Database(settings.database_url, settings.instance)
     with db.writing(durable=False) as session:
         run = outbox.open_run(
@@ -138,9 +138,18 @@ def seed(settings: Settings, messages: int) -> None:
             people = range(FIRST + start, FIRST + min(start + CHUNK, messages))
             outbox.write_chunk(session, run, [NewMessage(number) for number in people], CHUNK)
         outbox.finish_launch(session, run)
-        for start in range(0, messages, CHUNK):
-            keys = range(run.first_key + start, run.first_key + min(start + CHUNK, messages))
-            receipts.apply(session, [_queued(encode(run.token, key), key) for key in keys], "mt_id")
+    db.dispose()
+    return run.token, range(run.first_key, run.last_key + 1)
+
+
+def seed(settings: Settings, messages: int) -> None:
+    """Accepted messages of which nothing else was heard."""
+    token, keys = launched(settings, messages)
+    db = Database(settings.database_url, settings.instance)
+    for start in range(0, messages, CHUNK):
+        with db.writing(durable=False) as session:
+            part = [_queued(encode(token, key), key) for key in keys[start : start + CHUNK]]
+            receipts.apply(session, part, "mt_id")
     db.dispose()
 
 

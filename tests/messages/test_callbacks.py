@@ -1,13 +1,16 @@
 """The callback hook: tokens, kinds, floods, odd news, trouble of ours, and answers only after the commit."""
 
+import logging
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
+import structlog
 from sqlalchemy import event, select, text, update
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
@@ -339,10 +342,20 @@ def test_callbacks_leave_threads_to_the_pages_while_the_database_takes_nothing(
     assert set(answers.values()) == {200}
 
 
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.mark.usefixtures("logging_as_before")
 def test_the_token_stands_in_no_log_whatever_goes_wrong(
-    services: Services, front: Front, launch: Launch, capfd: pytest.CaptureFixture[str]
+    services: Services, front: Front, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    logs.configure(as_json=True, level=0)
+    logs.configure(as_json=True, level=logging.DEBUG)
     _choosy(services)
     path = f"/callback/{front.token}"
     front.app._reply = _failing
