@@ -15,9 +15,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -28,14 +30,16 @@ from flask import Flask
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
+from tests import make
 from tests.bench.ground import DATABASES, Wrong, apart, ground, told
-from tests.bench.load import asked, request
+from tests.bench.load import asked, in_turn, request
 from tests.bench.store import borrowed
 from webapp import serve
 from webapp.core import clock
 from webapp.core import settings as settings_module
 from webapp.core.db import Database, one_of
 from webapp.core.settings import Settings
+from webapp.factory import create_app, make_services
 from webapp.gateway import codes
 from webapp.gateway.wire import Receipt as Told
 from webapp.messages import counters, outbox, receipts
@@ -276,6 +280,50 @@ def measure(settings: Settings, rounds: int, count: int, threads: int, seed_of_d
     return ratio
 
 
+PAGES = ("/dashboard", "/dashboard/figures", "/messages")
+
+
+def flood(settings: Settings, connections: int, count: int, threads: int) -> None:
+    """Pages of somebody who is signed in, on an idle server and while so many connections bring callbacks: p50, p95."""
+    db, cookie = Database(settings.database_url, settings.instance), _cookie(settings)
+    with db.reading() as session:
+        before, drawn = _callbacks(session), news(session, count, random.Random(9))
+    db.dispose()
+    callbacks = [request(f"/callback/{TOKEN}/status?{each.query}") for each in drawn]
+    with server("recado", settings, threads) as at, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for path in PAGES:
+            _told_pages(f"{path}, nobody else", in_turn(at, [request(path, cookie)] * 40))
+        bringing = pool.submit(asked, at, callbacks, connections)
+        taken: dict[str, list[float]] = {path: [] for path in PAGES}
+        time.sleep(1)  # its process starts
+        while not bringing.done():
+            for path in PAGES:
+                taken[path] += in_turn(at, [request(path, cookie)])
+        seconds = bringing.result()
+    for path in PAGES:
+        _told_pages(f"{path}, {connections} connections", taken[path])
+    check(settings, drawn, before)
+    print(told(f"callbacks over {connections} connections meanwhile", count, [seconds]), flush=True)
+
+
+def _told_pages(label: str, taken: Sequence[float]) -> None:
+    ordered = sorted(taken)
+    p50, p95 = ordered[len(ordered) // 2], ordered[len(ordered) * 95 // 100]
+    print(f"  {label:<44}p50 {p50 * 1000:6.0f} ms   p95 {p95 * 1000:6.0f} ms   ({len(taken)} pages)", flush=True)
+
+
+def _cookie(settings: Settings) -> str:
+    services = make_services(settings)
+    client = create_app(settings, services).test_client()
+    token = make.signed_in_person(services.db, "admin")
+    with client.session_transaction() as kept:
+        kept["_user_id"], kept["_fresh"] = token, True
+    services.db.dispose()
+    cookie = client.get_cookie("recado")
+    assert cookie is not None
+    return f"recado={cookie.value}"
+
+
 @contextmanager
 def installation(database: str, store: Path | None, messages: int) -> Iterator[Settings]:
     """One with messages in it that may be changed: a copy of a store's, or a smaller one made here."""
@@ -297,6 +345,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=20_000, help="callbacks a round")
     parser.add_argument("--threads", type=int, default=serve.THREADS)
+    parser.add_argument(
+        "--flood", type=int, default=0, help="connections that bring callbacks while pages are asked for"
+    )
     parser.add_argument("--serve", choices=("recado", "noop"), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -306,6 +357,8 @@ def main() -> None:
     with installation(given.database, given.store, given.messages) as settings:
         print(f"callbacks on {given.database}, {given.rounds} rounds in turn, medians", flush=True)
         measure(settings, given.rounds, given.count, given.threads)
+        if given.flood:
+            flood(settings, given.flood, given.count * 2, given.threads)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ CONNECTIONS = 64
 _GOOD = b"HTTP/1.1 200 "
 
 
-def request(path: str) -> bytes:
-    """A GET as the gateway sends it, over a connection that stays open."""
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: gateway\r\nAccept: */*\r\n\r\n".encode()
+def request(path: str, cookie: str = "") -> bytes:
+    """A GET as the gateway sends it (or a browser with its cookie), over a connection that stays open."""
+    more = f"Cookie: {cookie}\r\n" if cookie else ""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n{more}\r\n".encode()
 
 
 def asked(port: int, requests: Sequence[bytes], connections: int = CONNECTIONS) -> float:
@@ -42,6 +43,21 @@ def asked(port: int, requests: Sequence[bytes], connections: int = CONNECTIONS) 
     for line in lines:
         line.close()
     return seconds
+
+
+def in_turn(port: int, requests: Sequence[bytes], pause: float = 0.0) -> list[float]:
+    """Send one after the other over one connection, as a person would; seconds that each took."""
+    taken = []
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        for each in requests:
+            time.sleep(pause)
+            began = time.perf_counter()
+            line.sendall(each)
+            answer = _answer(line)
+            taken.append(time.perf_counter() - began)
+            if not answer.startswith(_GOOD):
+                raise Wrong(f"answered {answer[:80]!r}")
+    return taken
 
 
 def _answer(line: socket.socket) -> bytes:

@@ -342,6 +342,13 @@ def test_callbacks_leave_threads_to_the_pages_while_the_database_takes_nothing(
     assert set(answers.values()) == {200}
 
 
+def test_a_burst_after_a_quiet_hour_is_taken(services: Services, front: Front) -> None:
+    for place in range(hooks.ROOM + 5):  # they came in the moment before the thread looks
+        front.app._group._queue.put(_Waiting(_told(f"erp-{place}", "1")))
+    assert front.status(campaign_id="erp", id="1", status="1").status_code == 200
+    assert len(_problems(services)) == hooks.ROOM + 6
+
+
 @pytest.fixture
 def logging_as_before() -> Iterator[None]:
     handlers, level = logging.root.handlers[:], logging.root.level

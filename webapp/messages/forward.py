@@ -35,9 +35,9 @@ def told(receipt: wire.Receipt, now: datetime) -> Told:
     at = clock.naive(receipt.at) if receipt.at else None
     if at is not None and not now - OLD <= at <= now + FUTURE:
         at = None
-    status = receipt.status
+    status, is_odd = receipt.status, at is None and bool(receipt.at_raw or receipt.at)
     return Told(
-        status[:STATUS_LENGTH] if status else None, codes.rank(status), at, at is None and bool(receipt.at_raw or receipt.at),
+        status[:STATUS_LENGTH] if status else None, codes.rank(status), at, is_odd,
         receipt.carrier[:CARRIER_LENGTH] or None, receipt.gateway_id[:ID_LENGTH] or None,
     )  # fmt: skip
 

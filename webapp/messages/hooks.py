@@ -22,8 +22,8 @@ from webapp.messages import receipts
 log = structlog.get_logger(__name__)
 GROUP = 500  # callbacks in one transaction at the most
 WAIT_SECONDS = 25.0
-# While the database takes nothing for so long, only so many callbacks wait for it: pages need the server's other threads.
-STUCK_SECONDS, ROOM = 1.0, 40
+# While the database takes nothing for so long, only so many callbacks wait: pages need the server's other threads.
+STUCK_SECONDS, ROOM = 3.0, 40
 TOKENS_SECONDS = 10.0  # how long the good tokens are remembered
 PREFIX = "/callback/"
 
@@ -56,14 +56,17 @@ class GroupCommit:
         self._since = 0.0  # when that began
 
     def store(self, heard: receipts.Heard) -> None:
-        """Returns once committed; raises Failed where that was not possible in time, or others wait too long already."""
-        if self._in_hand + self._queue.qsize() >= ROOM and time.monotonic() - self._since > STUCK_SECONDS:
+        """Returns once committed; raises Failed where that is not possible in time, or too many wait already."""
+        if self._is_stuck() and self._in_hand + self._queue.qsize() >= ROOM:
             raise Failed
         waiting = _Waiting(heard)
         self._start()
         self._queue.put(waiting)
         if not waiting.turn.acquire(timeout=WAIT_SECONDS) or waiting.failed:
             raise Failed
+
+    def _is_stuck(self) -> bool:
+        return self._in_hand > 0 and time.monotonic() - self._since > STUCK_SECONDS
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():

@@ -1,8 +1,8 @@
 """Whether the gateway has stopped calling us while messages wait for its word.
 
-A few phones that stay off are no silence: their messages are open for days. So it takes callbacks that came before, none
-for half an hour, open messages, and proof that there was something to tell: the sweeps learnt it instead, or a message
-has no status at all.
+A few phones that stay off are no silence: their messages are open for days. So it takes callbacks that came before,
+none for half an hour, open messages, and proof that there was something to tell: the sweeps learnt it instead, or a
+message has no status at all.
 """
 
 from datetime import datetime, timedelta
