@@ -6,17 +6,21 @@ interpreter's lock and queues for it again; and nothing is rendered for each row
 Names of tables and columns are ours and never come from outside. Rows hold None, int, str, date and naive UTC datetime.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cache
 from typing import Any
 
 import orjson
+import psycopg
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 Rows = Sequence[tuple[Any, ...]]
+_JOURNEY = "journey"
 
 
 def insert(session: Session, table: Table, names: tuple[str, ...], rows: Rows) -> None:
@@ -34,12 +38,38 @@ def add(session: Session, table: Table, names: tuple[str, ...], sums: tuple[str,
     _run(session, _add(table, names, sums, _on_postgres(session)), rows)
 
 
+@contextmanager
+def together(session: Session) -> Iterator[psycopg.Connection | None]:
+    """What is written by these functions within goes to PostgreSQL in one journey, in its order, and so does what the
+    connection it yields is told; answers and errors come at the end. Nothing else may use the session within.
+
+    SQLite is no journey away: None.
+    """
+    if not _on_postgres(session):
+        yield None
+        return
+    driver = session.connection().connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    session.info[_JOURNEY] = driver
+    try:
+        with driver.pipeline():
+            yield driver
+    except psycopg.OperationalError as error:  # a deadlock, say: `retrying` knows it by this name
+        raise OperationalError("several statements", None, error) from error
+    finally:
+        del session.info[_JOURNEY]
+
+
 def _on_postgres(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
 
 
 def _run(session: Session, statement: str, rows: Rows) -> None:
-    if rows:
+    if not rows:
+        return
+    if _JOURNEY in session.info:
+        session.info[_JOURNEY].execute(statement, (packed(rows),))
+    else:
         session.connection().exec_driver_sql(statement, (packed(rows),))
 
 

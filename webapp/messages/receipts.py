@@ -97,10 +97,11 @@ def apply(session: Session, heard: Sequence[wire.Receipt | Heard], source: str) 
         seen = outside.take(session, [item.receipt for item in others], now, changes, stones)
         result.new, result.changed = result.new + seen.new, result.changed + seen.changed
         result.dropped = seen.dropped
-    rows.write(session, moved, accepted)
-    bulk.insert(session, _RECEIPT, _KEPT, kept)
     _count_down(session, early)
-    changes.write(session)
+    with bulk.together(session):
+        rows.write(session, moved, accepted)
+        bulk.insert(session, _RECEIPT, _KEPT, kept)
+        changes.write(session)
     if source == "callback":
         silence.note(session, now)
     return result

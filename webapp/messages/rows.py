@@ -62,13 +62,16 @@ def locked(session: Session, keys: Iterable[int]) -> dict[int, Row]:
 
     On SQLite the transaction is the lock.
     """
-    wanted, connection = sorted(keys), session.connection()
+    wanted = sorted(keys)
     if not wanted:
         return {}
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_LOCK_BATCHES, (wanted,)).all()
-        return {row[0]: Row._make(row) for row in connection.exec_driver_sql(_POSTGRES, (wanted,))}
-    found = orjson.loads(connection.exec_driver_sql(_SQLITE, (bulk.packed(wanted),)).scalar_one())
+    with bulk.together(session) as connection:
+        if connection is not None:
+            connection.execute(_LOCK_BATCHES, (wanted,))
+            rows = connection.execute(_POSTGRES, (wanted,))
+    if connection is not None:
+        return {row[0]: Row._make(row) for row in rows.fetchall()}
+    found = orjson.loads(session.connection().exec_driver_sql(_SQLITE, (bulk.packed(wanted),)).scalar_one())
     return {row[0]: _of_sqlite(row) for row in found}
 
 
