@@ -76,7 +76,9 @@ def _in_child(settings: Settings, parent: int) -> WSGIApplication:
     """What the web server's own worker process serves."""
     die_with_parent(parent)
     logs.configure()
-    return wsgi(settings)
+    app = wsgi(settings)
+    gc.freeze()  # as in `worker`
+    return app
 
 
 def web(settings: Settings, host: str, port: int, threads: int = THREADS) -> None:
