@@ -5,12 +5,14 @@ import os
 import threading
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 import structlog
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
+from granian.server.common import AbstractServer
 from huey.consumer import Consumer
 from sqlalchemy.exc import IntegrityError
 
@@ -28,7 +30,7 @@ from webapp.optouts import erased
 from webapp.processes import Family, die_with_parent, ended_by_signal, free_address
 
 log = structlog.get_logger(__name__)
-THREADS = 32  # requests answered at once by one web process
+THREADS = 64  # requests answered at once by one web process; half of them make a group of callbacks (`messages.hooks`)
 BACKLOG = 1024
 WEB_GRACE = 5  # seconds for requests under way when the server ends
 JOB_THREADS = 2
@@ -74,23 +76,31 @@ def _in_child(settings: Settings, parent: int) -> WSGIApplication:
     """What the web server's own worker process serves."""
     die_with_parent(parent)
     logs.configure()
-    return wsgi(settings)
+    app = wsgi(settings)
+    gc.freeze()  # as in `worker`
+    return app
 
 
-def web(settings: Settings, host: str, port: int) -> None:
+def web(settings: Settings, host: str, port: int, threads: int = THREADS) -> None:
     """Answer HTTP until SIGTERM or Ctrl-C. Raises PortTaken, and UserError for an old schema."""
     address = free_address(host, port)
     services = make_services(settings)
     schema.require(services.db)
     first_start(services)
     services.db.dispose()  # the child opens its own
-    server = Granian(
+    log.info("web server starts", address=address, port=port)
+    server(address, port, threads).serve(target_loader=partial(_in_child, settings, os.getpid()), wrap_loader=False)
+
+
+def server(address: str, port: int, threads: int = THREADS) -> AbstractServer[Any]:
+    """The web server, for whatever application: one process, so many requests answered at once."""
+    return Granian(
         "webapp.serve:wsgi",
         address=address,
         port=port,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=THREADS,
+        blocking_threads=threads,
         backlog=BACKLOG,
         websockets=False,
         respawn_failed_workers=True,
@@ -98,8 +108,6 @@ def web(settings: Settings, host: str, port: int) -> None:
         log_level=LogLevels.error,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {}},  # to the root logger, which is ours
     )
-    log.info("web server starts", address=address, port=port)
-    server.serve(target_loader=partial(_in_child, settings, os.getpid()), wrap_loader=False)
 
 
 class _Consumer(Consumer):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from tests.bench import handover, imports, launch, lists, recount, store
+from tests.bench import callbacks, handover, imports, launch, lists, orders, recount, store
 from tests.bench.ground import Wrong, ground
 from tests.bench.stub import stub
 from webapp.core.db import Database
@@ -93,3 +93,16 @@ def test_a_store_is_made_whose_counters_are_those_of_its_messages(tmp_path: Path
             session.execute(update(RunCount).values(n=RunCount.n + 1))
         with pytest.raises(Wrong):
             recount.ours(settings)
+
+
+def test_callbacks_are_measured_beside_a_route_that_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with callbacks.installation("sqlite", None, FEW) as settings:
+        callbacks.measure(settings, 1, FEW // 4, 8)
+        with pytest.raises(Wrong):
+            callbacks.check(settings, [callbacks.News(1, "9", "")], FEW // 4 + 7)
+    assert "a route that does nothing" in capsys.readouterr().out
+
+
+def test_receipts_in_two_orders_are_held_against_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    orders.measure("sqlite", FEW, 2)
+    assert "order 2: 2,000 receipts of 500 messages, the same end" in capsys.readouterr().out

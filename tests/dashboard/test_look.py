@@ -1,6 +1,6 @@
 """The first page: an invitation while it is new, then figures that are true, and what is wrong in plain words."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 
 import pytest
@@ -17,7 +17,7 @@ from webapp.dashboard.alerts import alerts
 from webapp.gateway import account
 from webapp.gateway.wire import Balance
 from webapp.messages import outbox
-from webapp.messages.models import Batch, Receipt, WorkerSeen
+from webapp.messages.models import Batch, Cursor, Receipt, WorkerSeen
 from webapp.messages.states import BatchState
 from webapp.optouts import service as optouts
 
@@ -174,29 +174,53 @@ def test_a_campaign_that_paused_by_itself_is_named(services: Services, signed_in
     assert "Natal: see why, then resume or cancel." in look(signed_in("marketing", locale="en"))
 
 
+def _silent_since(services: Services, at: datetime) -> None:
+    """No callback came after that moment, and what callbacks told until then was heard by then."""
+    with services.db.writing() as session:
+        session.execute(update(Receipt).where(Receipt.source == "callback").values(heard_at=at))
+        session.execute(update(Cursor).where(Cursor.name == "callbacks").values(ran_at=at))
+
+
 @pytest.mark.usefixtures("worker")
-def test_silent_callbacks_alarm_only_while_messages_wait_for_them(services: Services) -> None:
+def test_silent_callbacks_alarm_while_look_ups_tell_what_they_should_have(
+    services: Services, signed_in: SignIn
+) -> None:
+    campaign = world.launched(services.db, 3)
+    first, second, third = world.keys(services.db, campaign)
+    old = world.days_ago(0.2)
+    for key in (first, second):
+        world.heard(services.db, key, "0")
+    world.heard(services.db, third, "0", carrier="Oi")
+    world.accepted_at(services.db, {first: old, second: old, third: old})
+    _silent_since(services, old)
+    assert wrong(services) == [], "two phones that stay off are no silence"
+    world.heard(services.db, first, "-1", source="mt_date")
+    assert wrong(services) == []
+    world.heard(services.db, first, "1", source="mt_date")
+    assert wrong(services) == ["callbacks"]
+    assert "addresses of the callbacks can be reached from outside" in look(signed_in("marketing", locale="en"))
+    assert "silenciaram" in signed_in("admin").get("/admin/health").text
+    world.heard(services.db, second, "1", source="mt_date")
+    assert wrong(services) == [], "nothing is open: Oi never tells more"
+
+
+@pytest.mark.usefixtures("worker")
+def test_messages_without_any_status_alarm_where_callbacks_came_before(services: Services) -> None:
     campaign = world.launched(services.db, 2)
     first, second = world.keys(services.db, campaign)
     old = world.days_ago(0.2)
-    for key, carrier in ((first, "Vivo"), (second, "Oi")):
-        world.heard(services.db, key, "0", carrier=carrier, source="mt_date")
-    world.accepted_at(services.db, {first: old, second: old})
-    assert wrong(services) == ["callbacks"]
-    world.heard(services.db, first, "1")
-    with services.db.writing() as session:
-        session.execute(update(Receipt).values(heard_at=old))
-    assert wrong(services) == [], "Oi never tells more"
-
-
-@pytest.mark.usefixtures("worker")
-def test_a_callback_of_late_ends_the_alarm(services: Services) -> None:
-    campaign = world.launched(services.db, 2)
-    first, second = world.keys(services.db, campaign)
-    world.heard(services.db, first, "0", source="mt_date")
-    world.heard(services.db, second, "0", source="callback")
-    world.accepted_at(services.db, {first: world.days_ago(0.2)})
+    world.heard(services.db, first, None, source="mt_date")
+    world.accepted_at(services.db, {first: old})
+    assert wrong(services) == [], "nobody ever called: the addresses are not registered yet"
+    world.heard(services.db, second, "1")
     assert wrong(services) == []
+    _silent_since(services, old)
+    assert wrong(services) == ["callbacks"]
+    world.heard(services.db, second, "1")
+    with services.db.reading() as session:
+        session.info["kept"].clear()  # what this process noted a moment ago it need not note again
+    world.heard(services.db, second, "1")
+    assert wrong(services) == [], "a callback of late ends the alarm"
 
 
 @pytest.mark.usefixtures("worker")

@@ -1,5 +1,6 @@
 """Receipts: forward only, any order, any number of times, counters exact."""
 
+import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from tests.messages import orders
 from tests.messages.conftest import FIRST, Launch
 from webapp.core import clock
 from webapp.core.web import Services
@@ -147,35 +149,77 @@ def test_messages_of_other_systems_are_listed_once_and_move_forward(services: Se
         assert_counters_exact(session)
 
 
+def _forget_everything(services: Services) -> None:
+    with services.db.writing() as session:
+        for table in (Receipt, RunCount, DayCount, Batch, Message, Run):
+            session.execute(delete(table))
+
+
+def _ends(session: Session, run: Run) -> dict[str, orders.End]:
+    rows = session.scalars(select(Message).where(Message.status.is_not(None) | Message.gateway_id.is_not(None)))
+    return {
+        encode(run.token, row.id): orders.End(row.status, row.status_at, row.carrier, row.gateway_id) for row in rows
+    }
+
+
 _news = st.lists(
-    st.tuples(st.integers(0, 3), st.sampled_from([*codes.STATUSES, "42", None]), st.sampled_from(["", "Vivo", "Oi"])),
+    st.tuples(
+        st.integers(0, 3), st.sampled_from(orders.STATUSES), st.sampled_from(orders.CARRIERS), st.integers(0, 5),
+        st.sampled_from(["7", "12"]),
+    ),
     max_size=12,
-)
+)  # fmt: skip
 
 
 @property_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(news=_news, seed=st.randoms(use_true_random=False))
-def test_any_order_with_any_repeats_ends_in_the_same_statuses(
-    services: Services, launch: Launch, news: list[tuple[int, str | None, str]], seed: object
+def test_whatever_is_said_comes_to_what_the_model_says(
+    services: Services,
+    launch: Launch,
+    news: list[tuple[int, str | None, str, int, str]],
+    seed: random.Random,
 ) -> None:
-    ends = []
-    for shuffled in (False, True):
+    _forget_everything(services)
+    run = launch(4)
+    since = datetime.now(UTC) - timedelta(days=1)
+    pile = [
+        Told(
+            id,
+            encode(run.token, run.first_key + place),
+            None,
+            code,
+            code or "",
+            since + timedelta(hours=hour),
+            "x",
+            by,
+            None,
+        )
+        for place, code, by, hour, id in news
+    ]
+    for group in orders.in_groups(pile, seed, 3):
         with services.db.writing() as session:
-            for table in (Receipt, RunCount, DayCount, Batch, Message, Run):
-                session.execute(delete(table))
-        run = launch(4)
-        pile = [told(encode(run.token, run.first_key + place), code, carrier=by) for place, code, by in news]
-        if shuffled:
-            pile += pile[:3]
-            seed.shuffle(pile)  # type: ignore[attr-defined]
-        for at in range(0, len(pile), 3):
-            with services.db.writing() as session:
-                receipts.apply(session, pile[at : at + 3], "callback")
-        with services.db.reading() as session:
-            assert_counters_exact(session)
-            rows = session.execute(select(Message.state, Message.status).order_by(Message.id)).all()
-            ends.append([(state, codes.rank(status)) for state, status in rows])
-    assert ends[0] == ends[1]
+            receipts.apply(session, group, "callback")
+    with services.db.reading() as session:
+        assert_counters_exact(session)
+        assert _ends(session, run) == orders.ends(pile)
+
+
+@pytest.mark.parametrize("order", range(3))
+def test_thousands_of_receipts_with_repeats_end_alike_in_any_order(
+    services: Services, launch: Launch, order: int
+) -> None:
+    run = launch(300)
+    keys = range(run.first_key, run.last_key + 1)
+    pile = orders.pile(random.Random(3), run.token, keys, 3000, datetime.now(UTC) - timedelta(days=1))
+    dice = random.Random(order)
+    dice.shuffle(pile)
+    for group in orders.in_groups(pile, dice, 400):
+        with services.db.writing(durable=False) as session:
+            receipts.apply(session, group, "callback")
+    with services.db.reading() as session:
+        assert _ends(session, run) == orders.ends(pile)
+        assert_counters_exact(session)
+        assert session.scalar(select(func.count()).select_from(Receipt)) == len(pile)
 
 
 def test_receipts_of_a_cancelled_message_tell_that_it_left_after_all(services: Services, launch: Launch) -> None:

@@ -18,6 +18,7 @@ from webapp.credits.alerts import alerts as credit_alerts
 from webapp.gateway import account
 from webapp.gateway.models import Account
 from webapp.inbox.models import RawInbound
+from webapp.messages import silence
 
 RAW_LATE = timedelta(minutes=5)
 UNKNOWN_LONG = timedelta(hours=1)
@@ -32,6 +33,7 @@ def alerts(session: Session, health: Health, settings: Settings, box: MultiFerne
         *_gateway(session, settings, box),
         *_counters(health),
         *_storage(health),
+        *filter(None, [silence.alert(session, settings, health.at)]),
         *credit_alerts(session, settings, health.at),
     ]
     return sorted(found, key=lambda alert: alert.look != "danger")

@@ -40,7 +40,9 @@ BigKey = BigInteger().with_variant(Integer, "sqlite")
 T = TypeVar("T")
 
 BUSY_SECONDS = 30
-WAL_PAGES = 4000  # of 4 kB, after which the log is written back: a page that many rows share once, not each time
+# Of 4 kB, after which the log is written back: a page that many rows share once, not each time. In a store of ten
+# million messages callbacks change other pages each time: with 4000, half of their time went by in writing back.
+WAL_PAGES = 16_000
 # Of a database machine that vanished without a word nobody waits for an answer for longer than this.
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
              "tcp_user_timeout": 30_000}  # fmt: skip
@@ -167,7 +169,9 @@ def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("recado_write"):
         level = "FULL" if options.get("recado_durable") else "NORMAL"
-        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        if connection.info.get("synchronous") != level:  # of this connection, which others used before
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+            connection.info["synchronous"] = level
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql("BEGIN")

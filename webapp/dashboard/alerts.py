@@ -11,15 +11,12 @@ from webapp.core.i18n import N_
 from webapp.core.settings import Settings
 from webapp.credits.alerts import Alert
 from webapp.credits.service import alerts as credit_alerts
-from webapp.gateway import codes
-from webapp.messages import doubt, outbox
-from webapp.messages.models import Batch, DayCount, Receipt, Run, WorkerSeen
-from webapp.messages.rates import is_silent
+from webapp.messages import doubt, outbox, silence
+from webapp.messages.models import Batch, Run, WorkerSeen
 from webapp.messages.states import BatchState, RunState
 from webapp.optouts import queries as optouts
 
 WORKER_QUIET = timedelta(seconds=60)
-SILENCE = timedelta(minutes=30)  # of callbacks, while messages wait for a word
 PEAK_LEAST, PEAK_TIMES, PEAK_DAYS = 10, 3, 14  # opt-outs of a day: so many at least, so many times the usual
 
 
@@ -31,7 +28,7 @@ def alerts(session: Session, settings: Settings, now: datetime | None = None) ->
         *_worker(session),
         *_batches(session, now),
         *_paused(session),
-        *_callbacks(session, settings, now),
+        *filter(None, [silence.alert(session, settings, now)]),
         *_optouts(session, now),
     ]
     return sorted(found, key=lambda alert: alert.look != "danger")
@@ -84,37 +81,6 @@ def _paused(session: Session) -> list[Alert]:
     title, text = N_("A campaign paused by itself"), N_("%(names)s: see why, then resume or cancel.")
     action, values = N_("See the campaigns"), {"names": ", ".join(names)}
     return [Alert("paused", "warning", title, text, "player-pause", "campaigns.index", action, values)]
-
-
-def _callbacks(session: Session, settings: Settings, now: datetime) -> list[Alert]:
-    """Messages wait for a word since before the silence began, and no callback came during it."""
-    if not _waiting(session, settings, now):
-        return []
-    heard = select(Receipt.id).where(Receipt.heard_at > now - SILENCE, Receipt.source == "callback").limit(1)
-    if session.scalar(heard) is not None:
-        return []
-    text = N_(
-        "Messages wait for news and the gateway has told nothing for half an hour. Recado asks by itself meanwhile."
-    )
-    title, action = N_("The gateway's callbacks are silent"), N_("See the callbacks")
-    return [Alert("callbacks", "warning", title, text, "webhook", "admin.callbacks", action)]
-
-
-def _waiting(session: Session, settings: Settings, now: datetime) -> bool:
-    """Whether messages of the last day, accepted before the silence, still have no last word."""
-    zone = clock.zone(settings.timezone)
-    until = clock.aware(now - SILENCE).astimezone(zone)
-    since = until - timedelta(days=1)
-    rows = session.execute(
-        select(DayCount.day, DayCount.hour, DayCount.type, DayCount.carrier, DayCount.status)
-        .where(DayCount.day >= since.date(), DayCount.day <= until.date(), DayCount.n > 0)
-        .where(DayCount.status.not_in(codes.FINAL))
-    )
-    first, last = (since.date(), since.hour), (until.date(), until.hour)
-    return any(
-        first <= (day, hour) < last and not is_silent(kind, carrier, status)
-        for day, hour, kind, carrier, status in rows
-    )
 
 
 def _optouts(session: Session, now: datetime) -> list[Alert]:

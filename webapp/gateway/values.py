@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -42,7 +43,11 @@ _OFFSET_APART = re.compile(r"(.*:[0-9.]+) ([+-]?)([0-9]{2}:?[0-9]{2})")
 
 def moment(value: object, zone: tzinfo = GATEWAY_ZONE) -> datetime | None:
     """A date in UTC; one without an offset is read in `zone`. Blank, 0000-00-00 and nonsense are None."""
-    text = text_of(value).strip()
+    return _moment(text_of(value).strip(), zone)
+
+
+@lru_cache(maxsize=1024)  # thousands of callbacks say the same second
+def _moment(text: str, zone: tzinfo) -> datetime | None:
     if not 10 <= len(text) <= 40 or text.startswith("0000"):
         return None
     # A "+" before an offset turns into a space on its way through a query string.
@@ -132,11 +137,19 @@ def rows_of(answer: Row) -> list[Any]:
 
 
 def _unquoted(raw: bytes) -> str:
-    plain = unquote_to_bytes(raw.replace(b"+", b" "))
+    if b"%" in raw or b"+" in raw:
+        raw = unquote_to_bytes(raw.replace(b"+", b" "))
+    if raw.isascii():
+        return raw.decode("ascii").replace("\x00", "")
     try:
-        return text_of(plain.decode("utf-8"))
+        return text_of(raw.decode("utf-8"))
     except UnicodeDecodeError:
-        return text_of(plain.decode("cp1252", "replace"))
+        return text_of(raw.decode("cp1252", "replace"))
+
+
+@lru_cache(maxsize=256)  # the gateway has a dozen of them
+def _name(raw: bytes) -> str:
+    return _unquoted(raw).strip().lower()
 
 
 def parse_query(raw: bytes, body: bytes = b"") -> dict[str, str]:
@@ -148,7 +161,7 @@ def parse_query(raw: bytes, body: bytes = b"") -> dict[str, str]:
     for part in (raw, body):
         for pair in part[:QUERY_LIMIT].split(b"&"):
             name, _, value = pair.partition(b"=")
-            key = _unquoted(name).strip().lower()
-            if key:
-                found.setdefault(key, _unquoted(value))
+            key = _name(name)
+            if key and key not in found:
+                found[key] = _unquoted(value)
     return found

@@ -1,18 +1,16 @@
 """Counters: changed in the transaction that changes the rows, by what really changed and never by what was offered."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Insert, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
-from webapp.core import clock
+from webapp.core import bulk, clock
 from webapp.messages.models import DayCount, RunCount
 from webapp.messages.states import RowState
 
@@ -61,7 +59,12 @@ def set_zone(name: str) -> None:
 
 def day_and_hour(at: datetime) -> tuple[date, int]:
     """The calendar day and hour of a stored moment in the installation's zone."""
-    local = clock.aware(at).astimezone(_day_zone)
+    return _day_and_hour(at, _day_zone)
+
+
+@lru_cache(maxsize=4096)  # a batch has one moment, and each move asks twice
+def _day_and_hour(at: datetime, zone: ZoneInfo) -> tuple[date, int]:
+    local = clock.aware(at).astimezone(zone)
     return local.date(), local.hour
 
 
@@ -103,21 +106,6 @@ def _bump(cell: list[int], n: int, credits: int) -> None:
     cell[1] += credits
 
 
-def _write(session: Session, table: Table, names: Sequence[str], changes: dict[Any, list[int]]) -> None:
-    rows = [
-        {**dict(zip(names, key, strict=True)), "n": n, "credits": credits}
-        for key, (n, credits) in sorted(changes.items())
-        if n or credits
-    ]
-    if rows:
-        session.execute(_addition(table, session.get_bind().dialect.name == "postgresql"), rows)
-
-
-@cache
-def _addition(table: Table, on_postgres: bool) -> Insert:
-    """The statement that adds to a table's counters: built once, as every batch needs it."""
-    statement = postgresql.insert(table) if on_postgres else sqlite.insert(table)
-    return statement.on_conflict_do_update(
-        index_elements=table.primary_key.columns,
-        set_={"n": table.c.n + statement.excluded.n, "credits": table.c.credits + statement.excluded.credits},
-    )
+def _write(session: Session, table: Table, names: tuple[str, ...], changes: dict[Any, list[int]]) -> None:
+    rows = [(*key, n, credits) for key, (n, credits) in sorted(changes.items()) if n or credits]
+    bulk.add(session, table, names, ("n", "credits"), rows)

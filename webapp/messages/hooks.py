@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from webapp.core.web import Services
 from webapp.gateway import account, wire
@@ -21,6 +22,8 @@ from webapp.messages import receipts
 log = structlog.get_logger(__name__)
 GROUP = 500  # callbacks in one transaction at the most
 WAIT_SECONDS = 25.0
+# While the database takes nothing for so long, only so many callbacks wait: pages need the server's other threads.
+STUCK_SECONDS, ROOM = 3.0, 40
 TOKENS_SECONDS = 10.0  # how long the good tokens are remembered
 PREFIX = "/callback/"
 
@@ -30,12 +33,15 @@ class Failed(Exception):
 
 
 class _Waiting:
-    __slots__ = ("done", "error", "heard")
+    """A callback whose sender is still on the line: `turn` is free as soon as it may be answered."""
+
+    __slots__ = ("failed", "heard", "turn")
 
     def __init__(self, heard: receipts.Heard) -> None:
         self.heard = heard
-        self.done = threading.Event()
-        self.error: BaseException | None = None
+        self.failed = False
+        self.turn = threading.Lock()  # a bare one: an Event makes three objects and takes three steps more
+        self.turn.acquire()
 
 
 class GroupCommit:
@@ -46,14 +52,21 @@ class GroupCommit:
         self._queue: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._in_hand = 0  # callbacks of the group that is being committed
+        self._since = 0.0  # when that began
 
     def store(self, heard: receipts.Heard) -> None:
-        """Returns once committed; raises Failed where that was not possible in time."""
+        """Returns once committed; raises Failed where that is not possible in time, or too many wait already."""
+        if self._is_stuck() and self._in_hand + self._queue.qsize() >= ROOM:
+            raise Failed
         waiting = _Waiting(heard)
         self._start()
         self._queue.put(waiting)
-        if not waiting.done.wait(WAIT_SECONDS) or waiting.error is not None:
+        if not waiting.turn.acquire(timeout=WAIT_SECONDS) or waiting.failed:
             raise Failed
+
+    def _is_stuck(self) -> bool:
+        return self._in_hand > 0 and time.monotonic() - self._since > STUCK_SECONDS
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
@@ -70,15 +83,24 @@ class GroupCommit:
                     group.append(self._queue.get_nowait())
                 except queue.Empty:
                     break
-            try:
-                self._commit(group)
-            except Exception:
-                if len(group) > 1:
-                    log.exception("group of callbacks failed; each is tried alone", callbacks=len(group))
-                for waiting in group:
-                    self._alone(waiting)
+            self._since, self._in_hand = time.monotonic(), len(group)
+            self._settle(group)
+            self._in_hand = 0
             for waiting in group:
-                waiting.done.set()
+                waiting.turn.release()
+
+    def _settle(self, group: list[_Waiting]) -> None:
+        try:
+            self._commit(group)
+        except OperationalError:  # the database can take nothing: locked, full, away. It would fail each for as long
+            log.exception("callbacks could not be stored", callbacks=len(group))
+            for waiting in group:
+                waiting.failed = True
+        except Exception:
+            if len(group) > 1:
+                log.exception("group of callbacks failed; each is tried alone", callbacks=len(group))
+            for waiting in group:
+                self._alone(waiting)
 
     def _commit(self, group: list[_Waiting]) -> None:
         news = [waiting.heard for waiting in group]
@@ -87,9 +109,9 @@ class GroupCommit:
     def _alone(self, waiting: _Waiting) -> None:
         try:
             self._commit([waiting])
-        except Exception as error:
+        except Exception:
             log.exception("callback could not be stored")
-            waiting.error = error
+            waiting.failed = True
 
 
 class Callbacks:

@@ -1,28 +1,45 @@
 """What the gateway says became of messages, from callbacks and look-ups alike: one function, forward only.
 
-Lock order in every transaction of this package: batches, then messages by key, then counters.
+Whatever the order, the repetition and the source of what we hear, a message ends in one and the same state: each of its
+values is the greatest, or the least, of what was ever said. Lock order in every transaction of this package: batches,
+then messages by key, then counters.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Table, select
 from sqlalchemy.orm import Session
 
-from webapp.core import clock
+from webapp.core import bulk, clock
+from webapp.core.db import each, one_of
 from webapp.core.phone import canonical
 from webapp.gateway import codes, wire
-from webapp.messages import outbox, reference
-from webapp.messages.counters import Changes, Place
-from webapp.messages.models import Batch, Message, Receipt, Run
+from webapp.messages import outbox, outside, reference, rows, silence
+from webapp.messages.counters import Changes
+from webapp.messages.forward import UNNAMED, fold, told
+from webapp.messages.models import Batch, Receipt
+from webapp.messages.rows import Row
 from webapp.messages.states import BatchState, RowState
 from webapp.optouts import erased
 
-FUTURE = timedelta(hours=26)  # no zone explains a date that lies further ahead
-OLD = timedelta(days=400)
-CHUNK = 5000  # keys in one IN (…)
+REFERENCE_LENGTH = 60  # characters that are kept
+_RECEIPT = cast(Table, Receipt.__table__)
+_KEPT = (
+    "message_id",
+    "heard_at",
+    "source",
+    "raw",
+    "reference",
+    "gateway_id",
+    "status",
+    "status_at",
+    "carrier",
+    "problem",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,287 +62,138 @@ class Applied:
     keys: frozenset[int] = frozenset()  # of ours, that the gateway knows
 
 
-class _Row(NamedTuple):
-    id: int
-    run_id: int
-    number: int
-    type: int | None
-    state: str
-    reason: str | None
-    status: str | None
-    status_at: datetime | None
-    carrier: str | None
-    credits: int | None
-    at: datetime
-    gateway_id: str | None
-    token: str
-
-    @property
-    def place(self) -> Place:
-        return Place(self.run_id, self.state, self.reason, self.status, self.carrier, self.type, self.at, self.credits)
-
-
-_COLUMNS = (
-    Message.id, Message.run_id, Message.number, Message.type, Message.state, Message.reason, Message.status,
-    Message.status_at, Message.carrier, Message.credits, Message.at, Message.gateway_id, Run.token,
-)  # fmt: skip
-
-
 def apply(session: Session, heard: Sequence[wire.Receipt | Heard], source: str) -> Applied:
     """Take news in: each status forward only, pending rows that the gateway knows accepted, counters with them.
 
     `source` is callback, mt_id or mt_date. Of mt_date, what is not ours is kept as sent by other systems; of a callback
     the raw receipt is kept whatever it says.
     """
-    news = [item if isinstance(item, Heard) else Heard(item) for item in heard]
-    now = clock.now()
-    matched, others = _match(session, news)
-    result = Applied(rows=len(news), found=sum(map(len, matched.values())), keys=frozenset(matched))
-    rows = _locked_rows(session, matched)
-    changes, writes, kept, accepted = Changes(), [], [], []
-    for key, row in rows.items():
-        after, told = _fold(row, matched[key], now)
-        if after != row:
+    session.flush()  # what follows goes past the session
+    now, dated = clock.now(), source == "callback"
+    news = [_News(item if isinstance(item, Heard) else Heard(item), now) for item in heard]
+    ours, matched, others = _match(session, news)
+    result = Applied(rows=len(news), found=len(news) - len(others), keys=frozenset(matched))
+    named = _named(session, ours, matched)
+    changes, kept = Changes(), []
+    moved: list[Row] = []
+    accepted: list[Row] = []
+    early: list[Row] = []  # accepted by what was heard, before the answer to the call was written down
+    for key in sorted(matched):
+        row, items = ours[key], matched[key]
+        after, new = fold(row, [item.told for item in items], now, named.get(key, UNNAMED), dated=dated)
+        if after is not row:
             changes.move(row.place, after.place)
-            writes.append(_write_of(after))
-            result.changed += 1
-            if row.state != RowState.ACCEPTED:
-                result.new += 1
-                if row.state == RowState.PENDING:
-                    accepted.append(row)
-        told = [(_without_raw(item), is_news) for item, is_news in told] if row.number < 0 else told
-        kept += [_kept(item, source, now, key) for item, is_news in told if is_news or source == "callback"]
+            (moved if row.state == RowState.ACCEPTED else accepted).append(after)
+            if row.state == RowState.PENDING:
+                early.append(row)
+        for item, is_news in zip(items, new, strict=True):
+            if is_news or dated:
+                kept.append(item.kept(now, source, key, without_raw=row.number < 0))
+    result.changed, result.new = len(moved) + len(accepted), len(accepted)
     stones = erased.load(session) if others else None
     if source == "callback":
-        if stones:
-            others = [_without_raw(each) if stones.is_old(*_whose(each)) else each for each in others]
-        kept += [_kept(item, source, now, None) for item in others]
+        kept += [item.kept(now, source, None, without_raw=bool(stones and item.is_old(stones))) for item in others]
     elif source == "mt_date":
-        _outside(session, [item.receipt for item in others], now, changes, result, stones)
-    if writes:
-        session.connection().execute(_UPDATE, writes)
-    if kept:
-        session.execute(insert(Receipt), kept)
-    _count_down(session, accepted)
-    changes.write(session)
+        seen = outside.take(session, [item.receipt for item in others], now, changes, stones)
+        result.new, result.changed = result.new + seen.new, result.changed + seen.changed
+        result.dropped = seen.dropped
+    _count_down(session, early)
+    with bulk.together(session):
+        rows.write(session, moved, accepted)
+        bulk.insert(session, _RECEIPT, _KEPT, kept)
+        changes.write(session)
+    if source == "callback":
+        silence.note(session, now)
     return result
 
 
-def _without_raw(item: Heard) -> Heard:
-    """The same news without the bytes, in which the number of somebody stands who was erased."""
-    return Heard(item.receipt)
+class _News:
+    """Something heard, with what it says."""
+
+    __slots__ = ("raw", "receipt", "told")
+
+    def __init__(self, heard: Heard, now: datetime) -> None:
+        self.receipt, self.raw = heard.receipt, heard.raw
+        self.told = told(heard.receipt, now)
+
+    def is_old(self, stones: erased.Tombstones) -> bool:
+        """Whether it is about somebody who was erased since."""
+        at = self.receipt.at
+        return stones.is_old(self.receipt.number, clock.naive(at) if at else None)
+
+    def kept(self, now: datetime, source: str, key: int | None, *, without_raw: bool) -> tuple[Any, ...]:
+        """The row that is kept of it; without the bytes where the number of somebody stands in them who was erased."""
+        told, problem = self.told, None
+        if key is None:
+            problem = "unknown_reference"
+        elif told.rank == codes.UNKNOWN_RANK:
+            problem = "unknown_status"
+        elif told.is_odd:
+            problem = "odd_date"
+        return (
+            key, now, source, None if without_raw else self.raw, self.receipt.reference[:REFERENCE_LENGTH] or None,
+            told.gateway_id, told.status, told.at, told.carrier, problem,
+        )  # fmt: skip
 
 
-def _whose(item: Heard) -> tuple[int | None, datetime | None]:
-    at = item.receipt.at
-    return item.receipt.number, clock.naive(at) if at else None
-
-
-def _match(session: Session, news: Iterable[Heard]) -> tuple[dict[int, list[Heard]], list[Heard]]:
-    """News by the key of our message, and news about nothing of ours: reference, random part and number must agree.
+def _match(session: Session, news: Iterable[_News]) -> tuple[dict[int, Row], dict[int, list[_News]], list[_News]]:
+    """Our rows, locked, the news of each by its key, and news about nothing of ours: reference, random part and number
+    must agree.
 
     Of a person who was erased no number is left to agree with, and the reference alone decides.
     """
-    by_key: dict[int, list[tuple[str, Heard]]] = {}
-    others = []
+    by_key: dict[int, list[tuple[str, _News]]] = {}
+    others: list[_News] = []
     for item in news:
         decoded = reference.decode(item.receipt.reference)
         if decoded:
             by_key.setdefault(decoded[1], []).append((decoded[0], item))
         else:
             others.append(item)
-    known: dict[int, tuple[str, int]] = {}
-    for chunk in _chunks(sorted(by_key)):
-        known |= {
-            key: (token, number)
-            for key, token, number in session.execute(
-                select(Message.id, Run.token, Message.number)
-                .join(Run, Run.id == Message.run_id)
-                .where(Message.id.in_(chunk))
-            )
-        }
-    matched: dict[int, list[Heard]] = {}
+    ours = rows.locked(session, by_key)
+    matched: dict[int, list[_News]] = {}
     for key, items in by_key.items():
-        token, number = known.get(key, ("", 0))
+        row = ours.get(key)
         for given, item in items:
-            right = given == token and (number < 0 or item.receipt.number in (None, number, canonical(number)))
-            if right:
+            if row is not None and given == row.token and _is_of(row, item.receipt):
                 matched.setdefault(key, []).append(item)
             else:
                 others.append(item)
-    return matched, others
+    return ours, matched, others
 
 
-def _locked_rows(session: Session, keys: Iterable[int]) -> dict[int, _Row]:
-    """The rows, locked: the batches of pending ones first, so that no send is recorded between."""
-    wanted = sorted(keys)
-    if session.get_bind().dialect.name == "postgresql":
-        for chunk in _chunks(wanted):
-            session.execute(
-                select(Batch.id)
-                .where(
-                    Batch.id.in_(
-                        select(Batch.id)
-                        .join(Message, Message.id.between(Batch.first_key, Batch.last_key))
-                        .where(Message.id.in_(chunk), Message.state == RowState.PENDING)
-                    )
-                )
-                .order_by(Batch.id)
-                .with_for_update()
-            )
-    found: dict[int, _Row] = {}
-    for chunk in _chunks(wanted):
-        rows = session.execute(
-            select(*_COLUMNS)
-            .join(Run, Run.id == Message.run_id)
-            .where(Message.id.in_(chunk))
-            .order_by(Message.id)
-            .with_for_update(of=Message)
-        )
-        found |= {row[0]: _Row._make(row) for row in rows}
+def _is_of(row: Row, receipt: wire.Receipt) -> bool:
+    return row.number < 0 or receipt.number in (None, row.number, canonical(row.number))
+
+
+def _named(session: Session, ours: Mapping[int, Row], matched: Mapping[int, Sequence[_News]]) -> dict[int, int]:
+    """Where another carrier is named than before: the rank of the highest status that named the one we hold."""
+    doubtful = [
+        key
+        for key, items in matched.items()
+        if (held := ours[key].carrier) and any(item.told.carrier not in (None, held) for item in items)
+    ]
+    found: dict[int, int] = {}
+    if doubtful:
+        columns = _RECEIPT.c
+        heard = select(columns.message_id, columns.carrier, columns.status)
+        for key, carrier, status in session.execute(heard.where(one_of(session, columns.message_id, doubtful))):
+            if carrier == ours[key].carrier:
+                found[key] = max(found.get(key, UNNAMED), codes.rank(status))
     return found
 
 
-def _fold(row: _Row, news: Iterable[Heard], now: datetime) -> tuple[_Row, list[tuple[Heard, bool]]]:
-    """The row after all of its news, and which of them told something new."""
-    told = []
-    for item in news:
-        after = _step(row, item.receipt, now)
-        told.append((item, after != row))
-        row = after
-    return row, told
-
-
-def _step(row: _Row, receipt: wire.Receipt, now: datetime) -> _Row:
-    """One piece of news. A receipt proves acceptance; a status counts only where it ranks above what was heard."""
-    if row.state != RowState.ACCEPTED:
-        row = row._replace(state=RowState.ACCEPTED, reason=None, at=now)
-    if receipt.gateway_id and not row.gateway_id:
-        row = row._replace(gateway_id=receipt.gateway_id[:40])
-    forward = receipt.status is not None and codes.rank(receipt.status) > codes.rank(row.status)
-    if forward and receipt.status is not None:
-        at = clock.naive(receipt.at) if receipt.at and not odd_date(receipt.at, now) else now
-        row = row._replace(status=receipt.status[:8], status_at=at)
-    if receipt.carrier and (row.carrier is None or (forward and receipt.carrier[:60] != row.carrier)):
-        row = row._replace(carrier=receipt.carrier[:60])
-    return row
-
-
-def odd_date(at: datetime, now: datetime) -> bool:
-    """Whether a date can not be one of a message of ours: far ahead or far back."""
-    moment = clock.naive(at)
-    return moment > now + FUTURE or moment < now - OLD
-
-
-_UPDATE = (
-    update(Message.__table__)  # type: ignore[arg-type]
-    .where(Message.__table__.c.id == bindparam("key"))
-    .values(
-        state=bindparam("new_state"), reason=bindparam("new_reason"), status=bindparam("new_status"),
-        status_at=bindparam("new_status_at"), carrier=bindparam("new_carrier"), at=bindparam("new_at"),
-        gateway_id=bindparam("new_gateway_id"),
-    )
-)  # fmt: skip
-
-
-def _write_of(row: _Row) -> dict[str, Any]:
-    names = ("state", "reason", "status", "status_at", "carrier", "at", "gateway_id")
-    return {"key": row.id, **{f"new_{name}": getattr(row, name) for name in names}}
-
-
-def _kept(item: Heard, source: str, now: datetime, key: int | None) -> dict[str, Any]:
-    receipt = item.receipt
-    if key is None:
-        problem = "unknown_reference"
-    elif receipt.status is not None and receipt.status not in codes.STATUSES:
-        problem = "unknown_status"
-    elif (receipt.at is None and receipt.at_raw) or (receipt.at and odd_date(receipt.at, now)):
-        problem = "odd_date"
-    else:
-        problem = None
-    sane = receipt.at is not None and not odd_date(receipt.at, now)
-    return {
-        "message_id": key, "heard_at": now, "source": source, "raw": item.raw,
-        "reference": receipt.reference[:60] or None, "gateway_id": receipt.gateway_id[:40] or None,
-        "status": receipt.status[:8] if receipt.status else None,
-        "status_at": clock.naive(receipt.at) if sane and receipt.at else None,
-        "carrier": receipt.carrier[:60] or None, "problem": problem,
-    }  # fmt: skip
-
-
-def _count_down(session: Session, accepted: Sequence[_Row]) -> None:
-    """Rows that a receipt accepted are no longer pending in their batches."""
-    for row in accepted:
-        batch = session.scalar(
-            select(Batch)
-            .where(Batch.first_key <= row.id, Batch.run_id == row.run_id)
-            .order_by(Batch.first_key.desc())
-            .limit(1)
-        )
-        if batch and batch.last_key >= row.id:
-            batch.pending -= 1
-            if batch.pending == 0 and batch.state != BatchState.SENDING:
-                batch.state = BatchState.DONE
-    if accepted:
-        session.flush()
-        for run_id in {row.run_id for row in accepted}:
-            outbox.finish_if_done(session, run_id)
-
-
-def _outside(
-    session: Session,
-    receipts: Sequence[wire.Receipt],
-    now: datetime,
-    changes: Changes,
-    result: Applied,
-    stones: erased.Tombstones | None,
-) -> None:
-    """Messages of the account that we did not send: one row each, found again by the gateway's id."""
-    latest: dict[str, wire.Receipt] = {}
-    for receipt in receipts:
-        if receipt.gateway_id and receipt.number:
-            before = latest.get(receipt.gateway_id)
-            if before is None or codes.rank(receipt.status) > codes.rank(before.status):
-                latest[receipt.gateway_id] = receipt
-    known: dict[str, Message] = {}
-    for chunk in _chunks(sorted(latest)):
-        rows = session.scalars(select(Message).where(Message.run_id.is_(None), Message.gateway_id.in_(chunk)))
-        known |= {str(row.gateway_id): row for row in rows}
-    fresh = [receipt for gateway_id, receipt in latest.items() if gateway_id not in known]
-    if stones:
-        new = [each for each in fresh if not stones.is_old(*_whose(Heard(each)))]
-        result.dropped += len(fresh) - len(new)
-        fresh = new
-    first = outbox.reserve_keys(session, len(fresh)) if fresh else 0
-    for place, receipt in enumerate(fresh):
-        row = _outside_row(first + place, receipt, now)
-        session.add(row)
-        changes.add(_place(row))
-        result.new += 1
-    for gateway_id, row in known.items():
-        told = latest[gateway_id]
-        if codes.rank(told.status) > codes.rank(row.status):
-            old = _place(row)
-            row.status, row.status_at = told.status, now
-            row.carrier = told.carrier[:60] or row.carrier
-            changes.move(old, _place(row))
-            result.changed += 1
+def _count_down(session: Session, accepted: Sequence[Row]) -> None:
+    """Rows that a receipt accepted are no longer pending in their batches, which are locked."""
+    if not accepted:
+        return
+    key = each(session, [row.id for row in accepted])
+    last = select(Batch.id).where(Batch.first_key <= key).order_by(Batch.first_key.desc()).limit(1).scalar_subquery()
+    fewer = Counter(batch_id for _, batch_id in session.execute(select(key, last)))
+    for batch in session.scalars(select(Batch).where(one_of(session, Batch.id, list(fewer))).order_by(Batch.id)):
+        batch.pending -= fewer[batch.id]
+        if batch.pending == 0 and batch.state != BatchState.SENDING:
+            batch.state = BatchState.DONE
     session.flush()
-
-
-def _outside_row(key: int, receipt: wire.Receipt, now: datetime) -> Message:
-    assert receipt.number is not None
-    at = clock.naive(receipt.at) if receipt.at and not odd_date(receipt.at, now) else now
-    return Message(
-        id=key, run_id=None, number=receipt.number, type=receipt.type, text=None, state=RowState.ACCEPTED, at=at,
-        gateway_id=receipt.gateway_id, status=receipt.status, status_at=at, carrier=receipt.carrier[:60] or None,
-        reference=receipt.reference[:60] or None,
-    )  # fmt: skip
-
-
-def _place(row: Message) -> Place:
-    return Place(row.run_id, row.state, row.reason, row.status, row.carrier, row.type, row.at, row.credits)
-
-
-def _chunks(keys: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK))
+    for run_id in {row.run_id for row in accepted}:
+        outbox.finish_if_done(session, run_id)
