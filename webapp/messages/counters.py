@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -63,6 +63,12 @@ def day_and_hour(at: datetime) -> tuple[date, int]:
     """The calendar day and hour of a stored moment in the installation's zone."""
     local = clock.aware(at).astimezone(_day_zone)
     return local.date(), local.hour
+
+
+def hour_span(day: date, hour: int) -> tuple[datetime, datetime]:
+    """From when to when (naive UTC) a counter's hour lasts: two hours long where the zone's clock shows it twice."""
+    wall = datetime(day.year, day.month, day.day, hour, tzinfo=_day_zone)
+    return clock.naive(wall), clock.naive(wall.replace(fold=1)) + timedelta(hours=1)
 
 
 @dataclass
