@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
-from tests.messages.conftest import Launch
+from tests.messages.conftest import Launch, made_old, recount, statuses, told_by_callback
 from tests.messages.test_receive_receipts import assert_counters_exact
 from webapp.core import clock
 from webapp.core.errors import UserError
@@ -19,63 +19,16 @@ from webapp.gateway.client import Gateway
 from webapp.gateway.models import Account
 from webapp.gateway.wire import Receipt as Told
 from webapp.messages import ages, claim, counters, hearing, hours, inquiries, polling, receipts, turn
-from webapp.messages.models import Cursor, DayCount, Dispatch, Inquiry, Message, Receipt, Run
+from webapp.messages.models import Cursor, Dispatch, Inquiry, Message, Receipt, Run
 from webapp.messages.reference import encode
 from webapp.sandbox.server import Sandbox
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
-def recount(services: Services) -> None:
-    with services.db.writing() as session:
-        session.execute(delete(DayCount))
-        changes = counters.Changes()
-        for row in session.scalars(select(Message)):
-            changes.add(
-                counters.Place(None, row.state, row.reason, row.status, row.carrier, row.type, row.at, row.credits)
-            )
-        changes.write(session)
-
-
-def made_old(services: Services, box: Sandbox, by: timedelta) -> None:
-    """What was sent is so much older, here and at the gateway."""
-    with services.db.writing() as session:
-        for message in session.scalars(select(Message)):
-            message.at -= by
-    with box.store._transaction():
-        for column in ("accepted_at", "due_at", "prepared_at", "operator_at", "handset_at"):
-            box.store._db.execute(f"UPDATE message SET {column} = {column} - ?", (by.total_seconds(),))
-    recount(services)
-
-
-def told_by_callback(services: Services, run: Run, place: int = 0, status: str = "0") -> None:
-    key = run.first_key + place
-    with services.db.writing() as session:
-        number = session.get_one(Message, key).number
-        told = Told(f"g{key}", encode(run.token, key), number, status, status, None, "", "Vivo", None)
-        receipts.apply(session, [receipts.Heard(told, "raw")], "callback")
-
-
-def statuses(services: Services) -> list[str | None]:
-    with services.db.reading() as session:
-        return list(session.scalars(select(Message.status).order_by(Message.id)))
-
-
 def cursor(services: Services, name: str) -> Cursor | None:
     with services.db.reading() as session:
         return session.get(Cursor, name)
-
-
-@pytest.fixture
-def sent(launch: Launch, drain: Callable[[], int], services: Services) -> Callable[..., Run]:
-    """`sent(30)`: so many messages that the gateway has, and of which nothing was heard."""
-
-    def send(people: int = 3, **how: Any) -> Run:
-        run = launch(people, **how)
-        drain()
-        return run
-
-    return send
 
 
 def test_statuses_come_by_mt_date_when_no_callback_does(
@@ -312,7 +265,10 @@ def test_two_workers_never_ask_at_once(services: Services, sent: Callable[..., R
     sent(1)
     took: list[turn.Turn | None] = []
     threads = [
-        threading.Thread(target=lambda: took.append(turn.take(services.db, services.settings.gateway_timeout)), daemon=True) for _ in range(6)
+        threading.Thread(
+            target=lambda: took.append(turn.take(services.db, services.settings.gateway_timeout)), daemon=True
+        )
+        for _ in range(6)
     ]
     for thread in threads:
         thread.start()
@@ -385,10 +341,10 @@ def test_one_message_is_asked_about_by_its_reference(
         assert session.get_one(Message, run.first_key).gateway_id
 
 
-def test_what_other_systems_sent_is_asked_about_by_its_id(
-    services: Services, box: Sandbox, gateway: Gateway
-) -> None:
-    box.seed_history([{"number": "5511981232001", "content": "Oi", "campaign_id": "erp-1", "status": 0, "days_ago": 0.1}])
+def test_what_other_systems_sent_is_asked_about_by_its_id(services: Services, box: Sandbox, gateway: Gateway) -> None:
+    box.seed_history(
+        [{"number": "5511981232001", "content": "Oi", "campaign_id": "erp-1", "status": 0, "days_ago": 0.1}]
+    )
     polling.poll(services, gateway)
     assert statuses(services) == ["0"]
     box.status(1, campaign_id="erp-1")

@@ -110,7 +110,7 @@ class Asker:
             until, called_at = min(at + size.length, end), clock.now()
             rows: list[Receipt] | None = None
             try:
-                rows = self._by_date(type, at, until)
+                rows, came = self._by_date(type, at, until)
             except LookupFailed as error:
                 failed = self._no_answer(error, failed, type=type, start=str(at), end=str(until))
                 if size.failed(until - at) or failed == 1:  # the smallest gets a second chance, if it had but one
@@ -119,7 +119,7 @@ class Asker:
                 log.warning("a window of statuses is skipped", type=type, start=str(at), end=str(until))
             else:
                 failed = 0
-                size.answered(until - at, len(rows or ()))
+                size.answered(until - at, came)
                 if (size.length, size.easy) != kept:
                     kept = size.length, size.easy
                     self.services.db.retrying(lambda session: windows.remember(session, size), durable=False)
@@ -157,11 +157,12 @@ class Asker:
         self.done.rows += len(rows)
         return frozenset(keys)
 
-    def _by_date(self, type: int, start: datetime, end: datetime) -> list[Receipt]:
+    def _by_date(self, type: int, start: datetime, end: datetime) -> tuple[list[Receipt], int]:
+        """A window's messages, each once, and how many rows its answer had."""
         kind = None if type == OTHER_KIND else type
         since, until = clock.aware(start), clock.aware(end + OVERLAP)
         found = self._call(lambda: self.gateway.by_date(since, until, type=kind, limit=WINDOW_LIMIT))
-        return _once(found.rows)
+        return _once(found.rows), len(found.rows) + len(found.odd)
 
     def _call(self, ask: Callable[[], Receipts]) -> Receipts:
         self._gate()
