@@ -15,7 +15,7 @@ from webapp.core.web import Services
 from webapp.gateway.client import Gateway
 from webapp.gateway.wire import ItemAnswer
 from webapp.gateway.wire import Receipt as Told
-from webapp.messages import counters, outbox, receipts, sending
+from webapp.messages import counters, inquiries, outbox, receipts, sending
 from webapp.messages.claim import Claimed
 from webapp.messages.models import DayCount, Inquiry, Message, Run
 from webapp.messages.outbox import NewMessage
@@ -110,6 +110,12 @@ def sent(launch: Launch, drain: Callable[[], int], services: Services) -> Callab
         return run
 
     return send
+
+
+@pytest.fixture
+def short_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first audit looks back only so far: tests need not wait for a day of windows."""
+    monkeypatch.setattr(inquiries, "FIRST", timedelta(hours=4))
 
 
 def audited(services: Services) -> None:

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.core import clock
 from webapp.core.db import one_of
 from webapp.gateway import codes
 from webapp.gateway.errors import LookupFailed
@@ -66,7 +67,7 @@ def ask(asker: Asker, inquiry_id: int, now: datetime) -> None:
         one = session.get_one(Inquiry, inquiry_id)
         one.missing += missing
         one.calls += asker.done.asked - calls
-        inquiries.end(one, now)
+        inquiries.end(one, max(now, clock.now()))
 
 
 def _take(asker: Asker, one: Inquiry, window: Window, seen: _Seen, now: datetime) -> dict[str, int]:
