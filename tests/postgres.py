@@ -37,31 +37,43 @@ def _as_server(command: list[str]) -> list[str]:
 
 @contextmanager
 def running_server() -> Iterator[str]:
-    """Start a server on a Unix socket of its own; ends with the block."""
-    binaries = _binaries()
+    """Start a server on a Unix socket of its own; ends, and goes, with the block."""
     folder = Path(tempfile.mkdtemp(prefix="recado-pg-", dir="/tmp"))
+    try:
+        with server_in(folder, stop="immediate") as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def server_in(folder: Path, stop: str = "fast") -> Iterator[str]:
+    """Start a server whose data and socket are in a folder, made where it is new; `stop` is how `pg_ctl` ends it.
+
+    One that runs there already, because somebody started it, is used and left running.
+    """
+    binaries, data = _binaries(), folder / "data"
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    data = folder / "data"
-    try:
+    if not data.exists():
         subprocess.run(
             _as_server([str(binaries / "initdb"), "-D", str(data), "-U", "recado", "-A", "trust", "-E", "UTF8", "--no-sync"]),
             check=True, capture_output=True, cwd="/tmp",
         )  # fmt: skip
-        options = f"-k {folder} -c listen_addresses='' -c max_connections=200 -c shared_buffers=128MB"
-        control = [str(binaries / "pg_ctl"), "-D", str(data), "-w"]
-        subprocess.run(
-            _as_server([*control, "-l", str(folder / "log"), "-o", options, "start"]),
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/tmp",
-        )  # fmt: skip
-        try:
-            yield f"postgresql+psycopg://recado@/{{name}}?host={folder}"
-        finally:
-            subprocess.run(
-                _as_server([*control, "-m", "immediate", "stop"]), check=False, capture_output=True, cwd="/tmp"
-            )
+    options = f"-k {folder} -c listen_addresses='' -c max_connections=200 -c shared_buffers=128MB"
+    control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-t", "300"]
+    server = f"postgresql+psycopg://recado@/{{name}}?host={folder}"
+    if subprocess.run(_as_server([*control, "status"]), check=False, capture_output=True, cwd="/tmp").returncode == 0:
+        yield server
+        return
+    subprocess.run(
+        _as_server([*control, "-l", str(folder / "log"), "-o", options, "start"]),
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/tmp",
+    )  # fmt: skip
+    try:
+        yield server
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run(_as_server([*control, "-m", stop, "stop"]), check=False, capture_output=True, cwd="/tmp")
 
 
 @contextmanager

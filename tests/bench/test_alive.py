@@ -1,10 +1,16 @@
 """The benchmarks run, and do the work that they time. Their figures are for people to read, never for a test."""
 
-import pytest
+from collections import defaultdict
+from pathlib import Path
 
-from tests.bench import handover, imports, launch, lists
+import pytest
+from sqlalchemy import func, select
+
+from tests.bench import handover, imports, launch, lists, store
 from tests.bench.ground import Wrong, ground
 from tests.bench.stub import stub
+from webapp.core.db import Database
+from webapp.messages.models import DayCount, Message, RunCount
 
 FEW = 2000
 
@@ -64,3 +70,19 @@ def test_the_pages_of_a_list_are_measured_and_the_job_indexes_everybody(capsys: 
     told = capsys.readouterr().out
     assert "2,000 people, 20 of them opted out, 5 others" in told
     assert "all of them" in told
+
+
+def test_a_store_is_made_whose_counters_are_those_of_its_messages(tmp_path: Path) -> None:
+    store.seed(tmp_path, "sqlite", 6000, 3, contacts=100)
+    with store.opened(tmp_path, "sqlite") as settings, Database(settings.database_url).reading() as session:
+        cells = (Message.run_id, Message.state, Message.status, Message.carrier)
+        rows = session.execute(select(*cells, func.count()).where(Message.run_id.is_not(None)).group_by(*cells))
+        counted = {(*row[:2], row[2] or "", row[3] or ""): row[4] for row in rows}
+        held: dict[tuple[object, ...], int] = defaultdict(int)
+        for count in session.scalars(select(RunCount)):
+            held[count.run_id, count.state, count.status, count.carrier] += count.n
+        assert counted == held
+        assert sum(held.values()) == 6000
+        assert session.scalar(select(func.sum(DayCount.n))) == session.scalar(
+            select(func.count()).where(Message.state == "accepted")
+        )
