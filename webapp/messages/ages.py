@@ -18,7 +18,7 @@ from webapp.messages.hours import Hour
 from webapp.messages.models import Cursor
 
 AHEAD = timedelta(minutes=5)  # the gateway's clock need not be ours, nor another machine's
-WINDOW_WORTH = 5_000  # rows of a window that are as much work as one call about 100 references
+WINDOW_WORTH = 2_000  # rows of a window that are as much work as one call about 100 references
 REFERENCES = 1_000  # of quiet hours that are asked about together
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -48,8 +48,8 @@ class Age:
 
 
 AGES = (
-    Age("fresh", timedelta(0), _HOUR / 4, 1, timedelta(0), None),
-    Age("young", _HOUR / 4, 2 * _HOUR, 10, _HOUR / 6, None),
+    Age("fresh", timedelta(0), _HOUR / 6, 1, timedelta(0), None),
+    Age("young", _HOUR / 6, 2 * _HOUR, 10, _HOUR / 6, None),
     Age("today", 2 * _HOUR, _DAY, 60, _HOUR, 6 * _HOUR),
     Age("week", _DAY, 4 * _DAY, 360, 6 * _HOUR, _DAY),
     Age("month", 4 * _DAY, 31 * _DAY, 1440, _DAY, 7 * _DAY),
@@ -59,12 +59,16 @@ OLDEST = AGES[-1].older
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A part of a period (naive UTC): a window of `mt_date`, or what is open in it by our references."""
+    """A part of a period (naive UTC): a window of `mt_date`, or what is open in it by our references.
+
+    `hours` are those that it was joined from: between them may lie hours full of messages that are done with.
+    """
 
     start: datetime
     end: datetime
     by_reference: bool
     open: int
+    hours: tuple[tuple[datetime, datetime], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Task:
             start, end = max(hour.start, self.since), min(hour.end, self.until)
             if start >= end or not hour.open:
                 continue
-            step = Step(start, end, is_for_references(hour), hour.open)
+            step = Step(start, end, is_for_references(hour), hour.open, ((start, end),))
             if waiting is not None and (joined := _joined(waiting, step)):
                 waiting = joined
                 continue
@@ -105,7 +109,7 @@ def _joined(one: Step, other: Step) -> Step | None:
     fit = one.open + other.open <= REFERENCES if one.by_reference else one.end >= other.start
     if one.by_reference != other.by_reference or not fit:
         return None
-    return Step(one.start, other.end, one.by_reference, one.open + other.open)
+    return Step(one.start, other.end, one.by_reference, one.open + other.open, one.hours + other.hours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,8 @@ class Asker:
         return _once(found.rows), len(found.rows) + len(found.odd)
 
     def _call(self, ask: Callable[[], Receipts]) -> Receipts:
-        self._gate()
+        self.gate()
+        self._courtesy()
         self.done.asked += 1
         began = time.monotonic()
         try:
@@ -183,10 +184,9 @@ class Asker:
             raise error
         return failed + 1
 
-    def _gate(self) -> None:
-        """Raises LeaveOff where something speaks against another call; waits a little while batches leave."""
-        ending = self.services.jobs.stopping
-        if ending.is_set():
+    def gate(self) -> None:
+        """Raises LeaveOff where something speaks against going on."""
+        if self.services.jobs.stopping.is_set():
             raise LeaveOff("ending")
         if self.turn is None:
             return
@@ -197,8 +197,14 @@ class Asker:
                 raise LeaveOff(word)
             if not self.urgent and is_waiting(session):
                 raise LeaveOff("wanted")
+
+    def _courtesy(self) -> None:
+        """Between two calls: while batches leave, a wait as long as the last call took. Raises LeaveOff."""
+        if self.turn is None:
+            return
+        with self.services.db.reading() as session:
             leaving = self._took > 0 and _is_sending(session)
-        if leaving and ending.wait(min(self._took, COURTESY)):
+        if leaving and self.services.jobs.stopping.wait(min(self._took, COURTESY)):
             raise LeaveOff("ending")
         if not self.turn.renew():
             raise LeaveOff("turn")

@@ -36,21 +36,26 @@ def _by_windows(asker: Asker, task: Task, step: Step, reached: Callable[[datetim
 
 
 def _by_reference(asker: Asker, task: Task, step: Step) -> None:
-    with asker.services.db.reading() as session:
-        references, ids = _open(session, task.type, step)
+    references, ids = list[str](), list[str]()
+    for start, end in step.hours:
+        asker.gate()
+        with asker.services.db.reading() as session:  # a short one each: an hour may have a hundred thousand rows
+            ours, theirs = _open(session, task.type, start, end)
+        references += ours
+        ids += theirs
     for rows in asker.references(references):
         asker.take(rows, "mt_id")
     for rows in asker.references((), ids):
         asker.take(rows, "mt_date")  # of other systems: they are known by the gateway's id
 
 
-def _open(session: Session, type: int, step: Step) -> tuple[list[str], list[str]]:
+def _open(session: Session, type: int, start: datetime, end: datetime) -> tuple[list[str], list[str]]:
     """Our references, and the gateway's ids of what other systems sent, without a last word."""
     kind = None if type == OTHER_KIND else type
     rows = session.execute(
         select(Message.id, Run.token, Message.gateway_id, Message.status, Message.carrier)
         .outerjoin(Run, Run.id == Message.run_id)
-        .where(Message.at >= step.start, Message.at < step.end, Message.state == RowState.ACCEPTED)
+        .where(Message.at >= start, Message.at < end, Message.state == RowState.ACCEPTED)
         .where(Message.type.is_(None) if kind is None else Message.type == kind)
         .where(Message.status.is_(None) | Message.status.not_in(codes.FINAL))
         .order_by(Message.at, Message.id)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from webapp.messages.models import WindowSize
 
 LARGEST, SMALLEST = timedelta(hours=1), timedelta(minutes=1)
-LARGE, SMALL = 20_000, 5_000  # rows of one answer: more, and the next window is half as long; fewer is easy
+LARGE, SMALL = 40_000, 10_000  # rows of one answer: more, and the next window is half as long; fewer is easy
 EASY = 4  # answers of few rows in a row, after which a window may be twice as long
 
 
