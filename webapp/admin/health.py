@@ -16,7 +16,8 @@ from webapp.core.errors import NotFound
 from webapp.core.i18n import N_
 from webapp.core.jobs import Tick
 from webapp.core.settings import Settings
-from webapp.messages.models import Batch, Cursor, Run, WorkerSeen
+from webapp.messages import hearing, inquiries
+from webapp.messages.models import Batch, Cursor, Inquiry, Run, WorkerSeen
 from webapp.messages.outbox import CANARY
 from webapp.messages.reconcile import NEEDS_PERSON
 from webapp.messages.states import OPEN_BATCHES, BatchState
@@ -24,6 +25,7 @@ from webapp.messages.states import OPEN_BATCHES, BatchState
 WORKER_QUIET = timedelta(seconds=60)
 TICK_LATE = timedelta(minutes=5)
 SHOWN = 20  # batches in trouble
+AUDITS = 6  # the latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class Health:
     stuck: list[Stuck]
     ticks: Sequence[Tick]
     cursors: Sequence[Cursor]
+    hearing: bool  # whether callbacks come in
+    heard_at: datetime | None  # the last of them
+    audits: Sequence[Inquiry]
     storage: Storage
     versions: dict[str, str]
 
@@ -99,6 +104,9 @@ def check(session: Session, settings: Settings, now: datetime | None = None) -> 
         stuck=_stuck(session),
         ticks=session.scalars(select(Tick).order_by(Tick.name)).all(),
         cursors=session.scalars(select(Cursor).order_by(Cursor.name)).all(),
+        hearing=hearing.comes_in(session, settings, now),
+        heard_at=hearing.last_callback(session),
+        audits=inquiries.latest(session, inquiries.AUDIT, AUDITS),
         storage=_storage(session, settings),
         versions=_versions(session),
     )

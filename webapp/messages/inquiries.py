@@ -20,6 +20,7 @@ FIRST = timedelta(days=1)  # the first audit of all looks so far back
 JUDGED_AFTER = timedelta(minutes=2)  # a callback that is on its way when the gateway is asked has come by then
 KEPT = timedelta(days=40)
 ASKED = ("mt_date", "mt_id")
+NO_ACCOUNT = "no account"  # `problem` of what could not be asked for want of one
 
 
 def is_waiting(session: Session) -> bool:

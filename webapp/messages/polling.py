@@ -218,7 +218,7 @@ def answer_by_hand(services: Services, inquiry_id: int) -> None:
 
 def _no_account(services: Services) -> str | None:
     with services.db.reading() as session:
-        return None if account.login(session, services.settings, services.box) else "no account"
+        return None if account.login(session, services.settings, services.box) else inquiries.NO_ACCOUNT
 
 
 def sync_statuses(services: Services, gateway: Gateway | None = None, now: datetime | None = None) -> Asked:

@@ -6,12 +6,29 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.core.i18n import N_
+from webapp.gateway.codes import RESPONSES
+from webapp.gateway.errors import Busy, LookupFailed, NotSent, OurMistake, Stopped
 from webapp.messages import inquiries
+from webapp.messages.inquiries import NO_ACCOUNT
 from webapp.messages.models import Inquiry, Message, Receipt, Run
 from webapp.reports import browsing
 from webapp.reports.standing import Standing, of_status
 
 MOST = 100  # lines of the page
+
+
+_BY_ERROR = {error.__name__: error.explanation for error in (NotSent, LookupFailed, OurMistake, Busy, Stopped)}
+
+
+def why(problem: str) -> str:
+    """An inquiry's problem ("stopped 090", "NotSent") as a sentence, a msgid."""
+    error, _, code = problem.partition(" ")
+    if code in RESPONSES:
+        return RESPONSES[code].explanation
+    if problem == NO_ACCOUNT:
+        return N_("No gateway account is set.")
+    return _BY_ERROR.get(error, LookupFailed.explanation)
 
 
 @dataclass(frozen=True, slots=True)

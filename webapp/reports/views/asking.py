@@ -12,8 +12,8 @@ from webapp.accounts.guards import guard
 from webapp.core import clock
 from webapp.core.errors import NotFound
 from webapp.core.i18n import N_
-from webapp.core.web import read_session, services, settings, write_session
-from webapp.messages import hearing, inquiries
+from webapp.core.web import read_session, services, write_session
+from webapp.messages import inquiries
 from webapp.messages.models import Inquiry
 from webapp.reports import audits, filters
 from webapp.reports.jobs import ASK
@@ -21,11 +21,11 @@ from webapp.reports.views.blueprint import bp
 
 
 def asked(session: Session) -> dict[str, Any]:
-    """What the foot of the messages page says: the question by hand, the last audit, whether callbacks come in."""
+    """What the foot of the messages page says: the question by hand, the last audit."""
     return {
         "hand": inquiries.waiting(session) or inquiries.last(session, inquiries.HAND),
         "audit": inquiries.last(session, inquiries.AUDIT, judged=True),
-        "hearing": hearing.comes_in(session, settings(), clock.now()),
+        "why": audits.why,
     }
 
 
