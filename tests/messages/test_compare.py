@@ -77,6 +77,23 @@ def test_a_callback_that_was_on_its_way_is_not_missed(services: Services, run: R
     assert audit(services, gateway).missed == 0
 
 
+def test_what_callbacks_never_tell_is_not_missed(
+    services: Services, box: Sandbox, sent: Callable[..., Run], gateway: Gateway
+) -> None:
+    box.settings(speed=0.0001)
+    made = sent(2)
+    with box.store._transaction():  # still being prepared after 90 minutes
+        box.store._db.execute("UPDATE message SET due_at = due_at - 5400, prepared_at = prepared_at - 99999")
+    with services.db.writing() as session:
+        session.execute(update(Message).values(at=clock.now() - 90 * MINUTE))
+    recount(services)
+    with services.db.writing() as session:  # of other messages they come in
+        session.add(Receipt(heard_at=clock.now(), source="callback"))
+    found = audit(services, gateway)
+    assert statuses(services) == ["3", "3"]
+    assert (found.ours, found.missed, made.total) == (2, 0, 2)
+
+
 def test_nothing_is_said_of_what_was_missed_before_callbacks_had_their_time(
     services: Services, run: Run, gateway: Gateway
 ) -> None:

@@ -206,6 +206,7 @@ def test_an_audit_shows_what_it_mended(services: Services, signed_in: SignIn) ->
         session.flush()
         number = one.id
     first = world.keys(services.db, campaign)[0]
+    world.accepted_at(services.db, {key: now - timedelta(minutes=90) for key in world.keys(services.db, campaign)})
     world.heard(services.db, first, "1", source="mt_date")
     browser = signed_in("support", locale="en")
     foot = browser.get("/messages/asked").text

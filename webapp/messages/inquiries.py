@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, aliased
 from webapp.core import clock
 from webapp.core.settings import Settings
 from webapp.messages.ages import AHEAD, OLDEST
-from webapp.messages.models import Inquiry, Receipt
+from webapp.messages.hours import UNHEARD
+from webapp.messages.models import Inquiry, Message, Receipt
 
 AUDIT, HAND = "audit", "hand"
 AUDIT_POLLS, AUDIT_MOST = 30, timedelta(minutes=30)  # from one audit to the next
@@ -96,12 +97,15 @@ def judge(session: Session, now: datetime) -> None:
         Inquiry.ended_at.is_not(None), Inquiry.judged_at.is_(None), Inquiry.ended_at < now - JUDGED_AFTER
     )
     for one in session.scalars(waits).all():
-        one.missed, one.judged_at = missed_in(session, one.wanted_at, one.ended_at or now), now
+        one.missed, one.judged_at = missed_in(session, one, one.ended_at or now), now
     session.execute(delete(Inquiry).where(Inquiry.wanted_at < now - KEPT, Inquiry.hand.is_(None)))
 
 
-def _first_told(since: datetime, until: datetime) -> tuple[type[Receipt], list[object]]:
-    """Receipts of polls in a time that told what nobody had told before, and no callback has told since."""
+def _first_told(one: Inquiry, until: datetime) -> tuple[type[Receipt], list[object]]:
+    """Receipts that an inquiry brought by a moment, of what nobody had told before and no callback has told since.
+
+    That a message is being prepared is never told by callback, so nobody missed it.
+    """
     told, other = Receipt, aliased(Receipt)
     twin = exists().where(
         other.message_id == told.message_id,
@@ -109,18 +113,19 @@ def _first_told(since: datetime, until: datetime) -> tuple[type[Receipt], list[o
         (other.source == "callback") | (other.id < told.id),
     )
     return told, [
-        told.heard_at >= since, told.heard_at <= until, told.source.in_(ASKED), told.message_id.is_not(None),
-        told.status.is_not(None), ~twin,
+        told.heard_at >= one.wanted_at, told.heard_at <= until, told.source.in_(ASKED),
+        told.status.is_not(None), told.status.not_in(UNHEARD), told.message_id == Message.id,
+        Message.at >= one.since - AHEAD, Message.at < one.until + AHEAD, ~twin,
     ]  # fmt: skip
 
 
-def missed_in(session: Session, since: datetime, until: datetime) -> int:
-    """How many statuses asking brought in a time (naive UTC) that no callback told, before or since."""
-    told, conditions = _first_told(since, until)
-    return session.scalar(select(func.count()).select_from(told).where(*conditions)) or 0  # type: ignore[arg-type]
+def missed_in(session: Session, one: Inquiry, until: datetime) -> int:
+    """How many statuses an inquiry brought by a moment (naive UTC) that no callback told, before or since."""
+    told, conditions = _first_told(one, until)
+    return session.scalar(select(func.count(told.id)).where(*conditions)) or 0  # type: ignore[arg-type]
 
 
 def mended(session: Session, inquiry: Inquiry, most: int) -> Sequence[Receipt]:
     """What an inquiry mended: the receipts that told it, the latest first."""
-    told, conditions = _first_told(inquiry.wanted_at, inquiry.ended_at or clock.now())
+    told, conditions = _first_told(inquiry, inquiry.ended_at or clock.now())
     return session.scalars(select(told).where(*conditions).order_by(told.id.desc()).limit(most)).all()  # type: ignore[arg-type]
