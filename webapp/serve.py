@@ -136,14 +136,15 @@ def worker(settings: Settings) -> None:
         while not ended.wait(10):
             consumer.check_worker_health()
         log.info("worker ends")
-        _end(sender, ticker, consumer, settings)
+        _end(sender, ticker, consumer, settings, services.jobs.stopping)
     services.db.dispose()
 
 
-def _end(sender: Worker, ticker: Ticker, consumer: Consumer, settings: Settings) -> None:
+def _end(sender: Worker, ticker: Ticker, consumer: Consumer, settings: Settings, ending: threading.Event) -> None:
     """Take nothing new anywhere, then wait: for calls to the gateway as long as one may last, for jobs a little."""
     sender.stopping.set()
     ticker.stopping.set()
+    ending.set()
     others = threading.Thread(target=consumer.stop, kwargs={"graceful": True}, daemon=True)
     others.start()
     sender.stop(settings.gateway_timeout + 5)

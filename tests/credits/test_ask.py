@@ -78,7 +78,7 @@ def test_a_refused_login_stops_sending_and_an_answer_lifts_it(services: Services
     assert stopped(services) is None
 
 
-@pytest.mark.parametrize(("code", "by_itself"), [("010", None), ("unreadable", None), ("090", "090"), ("091", "091")])
+@pytest.mark.parametrize(("code", "by_itself"), [("010", None), ("garbled", None), ("090", "090"), ("091", "091")])
 def test_a_blocked_account_that_answers_balance_stays_stopped_until_a_person_asks(
     services: Services, box: Sandbox, code: str, by_itself: str | None
 ) -> None:

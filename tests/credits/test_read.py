@@ -113,7 +113,7 @@ def test_an_old_balance_is_called_old(services: Services) -> None:
         assert alerts(session, services) == ["stale"]
 
 
-@pytest.mark.parametrize("code", ["010", "090", "091", "unreadable"])
+@pytest.mark.parametrize("code", ["010", "090", "091", "garbled"])
 def test_a_gateway_that_refuses_us_comes_first(services: Services, code: str) -> None:
     told(services, 1200, 999)
     with services.db.writing() as session:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, select
 
 from webapp.core import clock
 from webapp.core import settings as settings_module
@@ -13,10 +14,12 @@ from webapp.core.settings import Settings
 from webapp.core.web import Services
 from webapp.gateway.client import Gateway
 from webapp.gateway.wire import ItemAnswer
-from webapp.messages import outbox, sending
+from webapp.gateway.wire import Receipt as Told
+from webapp.messages import counters, inquiries, outbox, receipts, sending
 from webapp.messages.claim import Claimed
-from webapp.messages.models import Run
+from webapp.messages.models import DayCount, Inquiry, Message, Run
 from webapp.messages.outbox import NewMessage
+from webapp.messages.reference import encode
 from webapp.sandbox.server import Sandbox
 
 
@@ -95,3 +98,66 @@ def hand_over(services: Services, gateway: Gateway, claimed: Claimed) -> tuple[s
     load = services.db.retrying(lambda session: sending.prepare(session, services.settings, claimed))
     letter = sending.written(gateway, claimed, load)
     return load, gateway.answers(letter, sending.call(gateway, letter))
+
+
+@pytest.fixture
+def sent(launch: Launch, drain: Callable[[], int], services: Services) -> Callable[..., Run]:
+    """`sent(30)`: so many messages that the gateway has, and of which nothing was heard."""
+
+    def send(people: int = 3, **how: Any) -> Run:
+        run = launch(people, **how)
+        drain()
+        return run
+
+    return send
+
+
+@pytest.fixture
+def short_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first audit looks back only so far: tests need not wait for a day of windows."""
+    monkeypatch.setattr(inquiries, "FIRST", timedelta(hours=4))
+
+
+def audited(services: Services) -> None:
+    """An audit has just ended: the next round makes none."""
+    now = clock.now()
+    with services.db.writing() as session:
+        session.add(Inquiry(kind="audit", since=now, until=now, wanted_at=now, ended_at=now, judged_at=now))
+
+
+def recount(services: Services) -> None:
+    """The days' counters anew, after messages were moved in time."""
+    with services.db.writing() as session:
+        session.execute(delete(DayCount))
+        changes = counters.Changes()
+        for row in session.scalars(select(Message)):
+            changes.add(
+                counters.Place(None, row.state, row.reason, row.status, row.carrier, row.type, row.at, row.credits)
+            )
+        changes.write(session)
+
+
+def made_old(services: Services, box: Sandbox, by: timedelta) -> None:
+    """What was sent is so much older, here and at the gateway."""
+    with services.db.writing() as session:
+        for message in session.scalars(select(Message)):
+            message.at -= by
+    with box.store._transaction():
+        for column in ("accepted_at", "due_at", "prepared_at", "operator_at", "handset_at"):
+            box.store._db.execute(f"UPDATE message SET {column} = {column} - ?", (by.total_seconds(),))
+    recount(services)
+
+
+def told_by_callback(services: Services, run: Run, place: int = 0, status: str = "0") -> None:
+    """The gateway tells of a run's message by itself."""
+    key = run.first_key + place
+    with services.db.writing() as session:
+        number = session.get_one(Message, key).number
+        told = Told(f"g{key}", encode(run.token, key), number, status, status, None, "", "Vivo", None)
+        receipts.apply(session, [receipts.Heard(told, "raw")], "callback")
+
+
+def statuses(services: Services) -> list[str | None]:
+    """Of all messages, by key."""
+    with services.db.reading() as session:
+        return list(session.scalars(select(Message.status).order_by(Message.id)))

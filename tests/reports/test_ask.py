@@ -16,7 +16,7 @@ from webapp.core.settings import Settings
 from webapp.core.web import Services
 from webapp.gateway import account
 from webapp.messages import polling, sending
-from webapp.messages.models import Cursor, Message
+from webapp.messages.models import Inquiry, Message
 from webapp.sandbox.server import Sandbox
 
 
@@ -98,6 +98,11 @@ def test_looking_at_pages_never_asks_the_gateway(
         assert browser.get(url).status_code == 200
 
 
+def asked(services: Services) -> list[Inquiry]:
+    with services.db.reading() as session:
+        return list(session.scalars(select(Inquiry).where(Inquiry.kind == "hand").order_by(Inquiry.id)))
+
+
 def test_a_period_can_be_asked_about_by_hand(services: Services, signed_in: SignIn) -> None:
     key = sent(services)
     browser = signed_in("support", locale="en")
@@ -105,10 +110,10 @@ def test_a_period_can_be_asked_about_by_hand(services: Services, signed_in: Sign
     assert answer.status_code == 303
     assert answer.location == "/messages?period=1&status=delivered"
     assert status_of(services, key) is not None
-    with services.db.reading() as session:
-        cursor = session.scalars(select(Cursor).where(Cursor.name == polling.ASKED_BY_HAND)).one()
-    assert (cursor.problem, cursor.rows) == (None, 1)
-    assert "1 messages with news" in browser.get("/messages").text
+    (one,) = asked(services)
+    assert (one.problem, one.ours, one.share, one.hand) == (None, 1, 100, None)
+    assert one.wanted_by is not None
+    assert "Asked by hand" in browser.get("/messages").text
 
 
 def test_a_question_by_hand_that_fails_is_remembered_as_failed(
@@ -117,4 +122,106 @@ def test_a_question_by_hand_that_fails_is_remembered_as_failed(
     box.stop()
     browser = signed_in("support", locale="en")
     assert browser.post("/messages/ask", data={"period": "1"}).status_code == 303
-    assert "did not answer" in browser.get("/messages").text
+    page = browser.get("/messages").text
+    assert "did not answer to the end" in page
+    assert "Recado could not reach the gateway." in page
+    assert browser.post("/messages/ask", data={"period": "1"}).status_code == 303
+    assert len(asked(services)) == 2  # what failed is in nobody's way
+
+
+def test_a_question_by_hand_while_the_account_is_stopped_says_so(services: Services, signed_in: SignIn) -> None:
+    with services.db.writing() as session:
+        account.stop(session, "090")
+    browser = signed_in("support", locale="en")
+    browser.post("/messages/ask", data={"period": "1"})
+    (one,) = asked(services)
+    assert (one.ended_at is not None, one.problem) == (True, "stopped 090")
+    assert "The gateway blocked the account." in browser.get("/messages/asked").text
+
+
+def test_only_one_question_by_hand_is_asked_at_a_time(
+    services: Services, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "answer_by_hand", lambda *_: None)  # no worker is there
+    browser = signed_in("support", locale="en")
+    browser.post("/messages/ask", data={"period": "1"})
+    page = browser.post("/messages/ask", data={"period": "7"}, follow_redirects=True).text
+    assert "The gateway is being asked already." in page
+    (one,) = asked(services)
+    foot = browser.get("/messages/asked").text
+    assert "as soon as a worker is free" in foot
+    assert 'hx-trigger="every 2s"' in foot
+    with services.db.writing() as session:
+        one = session.get_one(Inquiry, one.id)
+        one.reached, one.news = one.since + (one.until - one.since) / 2, 7
+    foot = browser.get("/messages/asked").text
+    assert "50%" in foot and "7 messages with news so far" in foot
+
+
+def test_a_question_that_its_job_lost_is_answered_by_the_next_poll(
+    services: Services, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = sent(services)
+    with monkeypatch.context() as patched:
+        patched.setattr(polling, "answer_by_hand", lambda *_: None)
+        signed_in().post("/messages/ask", data={"period": "1"})
+    polling.poll(services)
+    assert status_of(services, key) is not None
+    assert asked(services)[0].ended_at is not None
+
+
+def test_a_long_period_is_asked_about_window_by_window_as_far_as_the_gateway_remembers(
+    services: Services, signed_in: SignIn, box: Sandbox
+) -> None:
+    box.calls.clear()
+    signed_in().post("/messages/ask", data={"period": "all"})
+    (one,) = asked(services)
+    assert (one.problem, one.share) == (None, 100)
+    assert one.since >= one.wanted_at - timedelta(days=31)
+    assert one.calls >= 31 * 24
+    assert box.calls["mt_date"] >= one.calls
+
+
+def test_a_long_question_goes_on_over_many_rounds(
+    services: Services, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "SLICE", 0.05)
+    key = sent(services)
+    signed_in().post("/messages/ask", data={"period": "1"})
+    assert asked(services)[0].share == 100
+    assert status_of(services, key) is not None
+
+
+def test_an_audit_shows_what_it_mended(services: Services, signed_in: SignIn) -> None:
+    campaign = world.launched(services.db, 3)
+    for key in world.keys(services.db, campaign):
+        world.heard(services.db, key, "0")
+    now = clock.now()
+    with services.db.writing() as session:
+        one = Inquiry(
+            kind="audit", since=now - timedelta(hours=2), until=now - timedelta(hours=1), wanted_at=now, ours=3,
+            hearing=True, missed=1, judged_at=now, ended_at=now + timedelta(minutes=1),
+        )  # fmt: skip
+        session.add(one)
+        session.flush()
+        number = one.id
+    first = world.keys(services.db, campaign)[0]
+    world.accepted_at(services.db, {key: now - timedelta(minutes=90) for key in world.keys(services.db, campaign)})
+    world.heard(services.db, first, "1", source="mt_date")
+    browser = signed_in("support", locale="en")
+    foot = browser.get("/messages/asked").text
+    assert "1 difference" in foot and f"/messages/audits/{number}" in foot
+    page = browser.get(f"/messages/audits/{number}").text
+    assert f"/messages/{first}" in page
+    assert "Delivered to the phone" in page
+    assert str(world.FIRST) not in page
+    assert browser.get("/messages/audits/999").status_code == 404
+
+
+def test_callbacks_that_come_in_or_not_are_said_on_the_health_page(services: Services, signed_in: SignIn) -> None:
+    browser = signed_in("admin", locale="en")
+    assert "silent" in browser.get("/admin/health").text
+    (key,) = world.keys(services.db, world.launched(services.db, 1))
+    world.heard(services.db, key, "0")
+    page = browser.get("/admin/health").text
+    assert "come in" in page and "only what callbacks may have missed" in page

@@ -16,8 +16,8 @@ from webapp.core.errors import NotFound
 from webapp.core.i18n import N_
 from webapp.core.jobs import Tick
 from webapp.core.settings import Settings
-from webapp.messages import drift, rounds
-from webapp.messages.models import Batch, CountDrift, CountRound, Cursor, Run, WorkerSeen
+from webapp.messages import drift, hearing, inquiries, rounds
+from webapp.messages.models import Batch, CountDrift, CountRound, Cursor, Inquiry, Run, WorkerSeen
 from webapp.messages.outbox import CANARY
 from webapp.messages.reconcile import NEEDS_PERSON
 from webapp.messages.states import OPEN_BATCHES, BatchState
@@ -25,6 +25,7 @@ from webapp.messages.states import OPEN_BATCHES, BatchState
 WORKER_QUIET = timedelta(seconds=60)
 TICK_LATE = timedelta(minutes=5)
 SHOWN = 20  # batches in trouble
+AUDITS = 6  # the latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ class Health:
     cursors: Sequence[Cursor]
     counted: CountRound | None
     drifts: list[Drift]
+    hearing: bool  # whether callbacks come in
+    heard_at: datetime | None  # the last of them
+    audits: Sequence[Inquiry]
     storage: Storage
     versions: dict[str, str]
 
@@ -112,6 +116,9 @@ def check(session: Session, settings: Settings, now: datetime | None = None) -> 
         cursors=session.scalars(select(Cursor).order_by(Cursor.name)).all(),
         counted=session.get(CountRound, rounds.ALL),
         drifts=_drifts(session, now),
+        hearing=hearing.comes_in(session, settings, now),
+        heard_at=hearing.last_callback(session),
+        audits=inquiries.latest(session, inquiries.AUDIT, AUDITS),
         storage=_storage(session, settings),
         versions=_versions(session),
     )

@@ -76,6 +76,7 @@ class Jobs:
     def __init__(self, url: str, *, immediate: bool = False) -> None:
         self._functions: dict[str, Callable[..., object]] = {}
         self.periodic: list[Periodic] = []
+        self.stopping = threading.Event()  # set when this process ends: long work leaves off where it can go on later
         self.huey = _queue(url, immediate)
         self._task = self.huey.task(name="recado.run")(self._run)
 

@@ -7,7 +7,7 @@ from webapp.gateway import account
 from webapp.gateway.errors import GatewayError, Stopped
 from webapp.gateway.wire import Balance
 
-MENDED_BY_AN_ANSWER = frozenset({"010", "unreadable"})  # a blocked account may well answer `balance`
+MENDED_BY_AN_ANSWER = frozenset({"010", account.UNREADABLE})  # a blocked account may well answer `balance`
 
 
 def ask(services: Services, *, by_hand: bool = True) -> Balance:

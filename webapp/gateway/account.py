@@ -18,6 +18,7 @@ from webapp.gateway.codes import DIALECTS
 from webapp.gateway.models import Account
 
 ROW = 1
+UNREADABLE = "garbled"  # the stop of an account whose answers cannot be read; the column takes eight characters
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from webapp.gateway.transport import CallFailed, perform, session
 IDS_PER_CALL = 100  # the vendor states no maximum
 SEND_LIMIT = 32 * 1024 * 1024  # bytes of one answer
 LOOKUP_LIMIT = 300 * 1024 * 1024
+WINDOW_LIMIT = 16 * 1024 * 1024  # of mt_date: some 110,000 rows, for which reading takes 90 MB; ask a smaller window
 CONNECTIONS = 20  # at once a user, all that the vendor allows
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
@@ -137,15 +138,20 @@ class Gateway:
         type: int | None = None,
         statuses: Collection[str] = (),
         timeout: float | None = None,
+        limit: int = LOOKUP_LIMIT,
     ) -> wire.Receipts:
         """Messages sent between two aware moments, of one type and of some statuses where asked. Raises as `look_up`.
 
-        The gateway's own filters are not strict, so rows that were not asked for are left out here.
+        The gateway's own filters are not strict, so rows that were not asked for are left out here. An answer of more
+        than `limit` bytes is not read (LookupFailed), nor is one that announces more rows than it has.
         """
         query = self._window(start, end, type)
         if statuses:
             query["status"] = ",".join(statuses)
-        found = self._receipts(self._ask("mt_date", query, timeout=timeout))
+        found = self._receipts(self._ask("mt_date", query, timeout=timeout, limit=limit))
+        came = len(found.rows) + len(found.odd)
+        if found.stated is not None and found.stated > came:
+            raise LookupFailed(detail=f"{found.stated} rows were announced and {came} came")
         rows = [
             row
             for row in found.rows
@@ -198,13 +204,19 @@ class Gateway:
         return moment.astimezone(self.zone).replace(tzinfo=None).isoformat(timespec="seconds")
 
     def _ask(
-        self, path: str, query: dict[str, str] | None = None, *, timeout: float | None, form: bytes | None = None
+        self,
+        path: str,
+        query: dict[str, str] | None = None,
+        *,
+        timeout: float | None,
+        form: bytes | None = None,
+        limit: int = LOOKUP_LIMIT,
     ) -> bytes:
         if query:
             path += "?" + urlencode(query, safe=":,")
         request = self._request("POST" if form else "GET", path, {"Content-Type": _FORM}, form)
         try:
-            return self._perform(path.partition("?")[0], request, timeout, LOOKUP_LIMIT)
+            return self._perform(path.partition("?")[0], request, timeout, limit)
         except CallFailed as failure:
             if failure.sent:
                 raise LookupFailed(detail=failure.reason) from None

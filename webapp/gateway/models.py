@@ -19,7 +19,7 @@ class Account(Base):
     password_sealed: Mapped[str | None] = mapped_column(Text)  # encrypted under the secret key
     callback_token_sealed: Mapped[str | None] = mapped_column(Text)
     previous_token_sealed: Mapped[str | None] = mapped_column(Text)  # still good while the vendor changes over
-    stopped_code: Mapped[str | None] = mapped_column(String(8))  # "010", "090", "091", or "unreadable"
+    stopped_code: Mapped[str | None] = mapped_column(String(8))  # "010", "090", "091", or account.UNREADABLE
     stopped_at: Mapped[datetime | None]
     unreadable_in_row: Mapped[int] = mapped_column(default=0)  # send answers in a row that could not be read
     dates_zone: Mapped[str] = mapped_column(String(6), default="-03:00")  # of dates that come without one

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -66,6 +66,12 @@ def day_and_hour(at: datetime) -> tuple[date, int]:
 def _day_and_hour(at: datetime, zone: ZoneInfo) -> tuple[date, int]:
     local = clock.aware(at).astimezone(zone)
     return local.date(), local.hour
+
+
+def hour_span(day: date, hour: int) -> tuple[datetime, datetime]:
+    """From when to when (naive UTC) a counter's hour lasts: two hours long where the zone's clock shows it twice."""
+    wall = datetime(day.year, day.month, day.day, hour, tzinfo=_day_zone)
+    return clock.naive(wall), clock.naive(wall.replace(fold=1)) + timedelta(hours=1)
 
 
 @dataclass

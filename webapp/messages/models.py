@@ -217,6 +217,67 @@ class Cursor(Base):
     rows: Mapped[int] = mapped_column(default=0)
     differences: Mapped[int] = mapped_column(default=0)
     problem: Mapped[str | None] = mapped_column(String(200))
+    held_until: Mapped[datetime | None]  # a lease: until then it is one worker's
+
+
+class WindowSize(Base):
+    """How long a window of `mt_date` may be, so that its answer comes whole and in time."""
+
+    __tablename__ = "window_size"
+
+    type: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # -1: windows of every type
+    seconds: Mapped[int]
+    easy: Mapped[int] = mapped_column(default=0)  # small answers in a row since the size last changed
+
+
+class Inquiry(Base):
+    """A period that the gateway is asked about, window by window, and what it says that we did not know.
+
+    `reached` is None until the first window has been answered, and where the next question begins from then on;
+    `ended_at` None: not to its end yet. One question by hand at a time: `hand` is 1 for it while it is not over.
+    """
+
+    __tablename__ = "inquiry"
+    __table_args__ = (
+        Index("ix_inquiry_hand", "hand", unique=True),
+        Index("ix_inquiry_kind_id", "kind", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))  # audit | hand
+    hand: Mapped[int | None]
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+    reached: Mapped[datetime | None]
+    wanted_at: Mapped[datetime]
+    wanted_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    ended_at: Mapped[datetime | None]
+    judged_at: Mapped[datetime | None]  # when `missed` was told from what callbacks told by themselves
+    hearing: Mapped[bool] = mapped_column(default=False)  # whether callbacks were coming in at that time
+    calls: Mapped[int] = mapped_column(default=0)
+    rows: Mapped[int] = mapped_column(default=0)  # told by the gateway, each message once a window
+    ours: Mapped[int] = mapped_column(default=0)  # of these about messages of ours: compared
+    others: Mapped[int] = mapped_column(default=0)  # of these sent by other systems
+    news: Mapped[int] = mapped_column(default=0)  # messages that are further, or known at all, by this
+    missed: Mapped[int] = mapped_column(default=0)  # statuses of ours that no callback told: mended
+    ahead: Mapped[int] = mapped_column(default=0)  # the gateway says less than we heard before: left as it is
+    missing: Mapped[int] = mapped_column(default=0)  # accepted, and the gateway does not know them
+    skipped: Mapped[int] = mapped_column(default=0)  # windows, even the smallest, that brought no answer
+    problem: Mapped[str | None] = mapped_column(String(200))  # why it stands still, or ended before its end
+
+    @property
+    def differences(self) -> int:
+        """What we held and what the gateway says, apart."""
+        return self.missed + self.ahead + self.missing
+
+    @property
+    def share(self) -> int:
+        """How much of the period has been asked about, in percent."""
+        if self.ended_at is not None and self.problem is None:
+            return 100
+        whole = (self.until - self.since).total_seconds()
+        done = ((self.reached or self.since) - self.since).total_seconds()
+        return min(int(100 * done / whole), 99) if whole > 0 else 0
 
 
 class WorkerSeen(Base):

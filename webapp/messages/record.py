@@ -337,5 +337,5 @@ def _count_unreadable(session: Session) -> None:
     kept = account.row(session)
     kept.unreadable_in_row += 1
     if kept.unreadable_in_row >= UNREADABLE_LIMIT:
-        account.stop(session, "unreadable")
-        log.error("sending stopped", code="unreadable")
+        account.stop(session, account.UNREADABLE)
+        log.error("sending stopped", code=account.UNREADABLE)

@@ -18,7 +18,11 @@ def looked() -> dict[str, Any]:
     """The health of the moment and what needs a hand, for templates."""
     session = read_session()
     found = health.check(session, settings())
-    return {"health": found, "alerts": alerts.alerts(session, found, settings(), services().box)}
+    return {
+        "health": found,
+        "alerts": alerts.alerts(session, found, settings(), services().box),
+        "poll_seconds": settings().poll_seconds,
+    }
 
 
 @bp.get("/admin/health", endpoint="health")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Response, flash, make_response, redirect, render_template, request, url_for
+from flask import Response, make_response, render_template, request, url_for
 from flask_babel import get_locale, get_timezone, gettext
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -16,12 +16,11 @@ from webapp.core.web import read_session, services, settings, write_session
 from webapp.gateway import codes
 from webapp.gateway.errors import GatewayError
 from webapp.messages import polling
-from webapp.messages.models import Cursor
 from webapp.reports import browsing, export, filters
 from webapp.reports.detail import SOURCES, Detail, detail
-from webapp.reports.jobs import ASK
 from webapp.reports.person import person as everything_about
 from webapp.reports.standing import GROUPS
+from webapp.reports.views.asking import asked
 from webapp.reports.views.blueprint import bp
 
 FILES = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -74,8 +73,7 @@ def messages() -> BaseResponse:
         statuses=codes.STATUSES,
         carriers=browsing.carriers(session, wanted.since),
         campaigns=browsing.campaign_choices(session, wanted.campaign),
-        asked=session.get(Cursor, polling.ASKED_BY_HAND),
-        swept=session.get(Cursor, "mt_date.recent"),
+        **asked(session),
     )
     answer = make_response(page)
     if not request.args.get("after"):
@@ -107,17 +105,6 @@ def messages_export() -> Response:
 
     pieces = export.as_csv(chunks()) if format == "csv" else export.xlsx_pieces(chunks())
     return download(pieces, "recado-" + now.strftime("%Y-%m-%d"), format)
-
-
-@bp.post("/messages/ask")
-@guard("messages")
-def messages_ask() -> BaseResponse:
-    """Ask the gateway about a period now, in the background, because somebody pressed the button."""
-    wanted, now = filters.read(request.form, clock.zone(str(get_timezone())), clock.now()), clock.now()
-    since, until = wanted.since or now - filters.LOOK_BACK, wanted.until or now
-    services().jobs.start(ASK, since.isoformat(), min(until, now).isoformat())
-    flash(gettext("The gateway is being asked. What it says appears in the list by itself."), "success")
-    return redirect(url_for("reports.messages", **wanted.form), 303)
 
 
 @bp.get("/messages/<int:message_id>")
