@@ -8,6 +8,7 @@ from webapp.core.errors import UserError
 from webapp.core.web import Services
 from webapp.gateway.errors import GatewayError
 from webapp.messages import polling
+from webapp.reports.exports import jobs as exports
 
 log = structlog.get_logger(__name__)
 ASK = "reports.ask"
@@ -22,5 +23,6 @@ def ask(services: Services, since: str, until: str) -> None:
 
 
 def register(services: Services) -> None:
-    """Name the job."""
+    """Name the jobs."""
     services.jobs.add(ASK, lambda since, until: ask(services, since, until))
+    exports.register(services)
