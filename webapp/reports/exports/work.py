@@ -103,7 +103,14 @@ def _make(db: Database, folder: Path, found: ExportFile, place: Path, beat: "_Be
     size = whole.stat().st_size
     path = files.keep(folder, whole)
     now = clock.now()
-    ready = {"state": READY, "path": path, "bytes": size, "rows": beat.rows, "view": without_number(found.view)}
+    ready = {
+        "state": READY,
+        "path": path,
+        "bytes": size,
+        "rows": beat.rows,
+        "expected": beat.rows,
+        "view": without_number(found.view),
+    }
     with db.writing() as session:
         kept = _set(session, found, finished_at=now, expires_at=now + KEPT, **ready, **_OPEN_NO_MORE)
     if not kept:

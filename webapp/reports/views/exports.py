@@ -13,13 +13,13 @@ from werkzeug.wsgi import FileWrapper
 from webapp.accounts import audit
 from webapp.accounts.guards import guard
 from webapp.core import clock
+from webapp.core.db import Database
 from webapp.core.errors import NotFound
 from webapp.core.i18n import N_
 from webapp.core.web import read_session, services, settings, write_session
 from webapp.gateway import codes
 from webapp.reports import campaign, filters
-from webapp.reports.exports import apart, files, service, sources
-from webapp.reports.exports.deciding import LIMIT, Size, size
+from webapp.reports.exports import apart, deciding, files, service, sources
 from webapp.reports.exports.formats import SHEET_ROWS, csv_pieces
 from webapp.reports.exports.jobs import EXPORT
 from webapp.reports.exports.lines import Line
@@ -58,12 +58,12 @@ def _wanted(args: Mapping[str, str], campaign_id: int | None = None) -> Wanted:
 
 def _hand_out(wanted: Wanted) -> BaseResponse | str:
     """A file of some thousand rows at once; for a bigger one the offer to have it made, which no GET may do."""
-    found = size(read_session(), wanted)
+    found = deciding.size(read_session(), wanted)
     if found.is_big:
         return _offer(wanted, found)
     _note(wanted)
     if wanted.format == "csv":
-        pieces = csv_pieces(_chunks(wanted))
+        pieces = csv_pieces(_chunks(services().db, wanted))
     else:
         pieces = files.pieces(apart.at_once(services().db, settings().instance, wanted, found.rows))
     answer = Response(pieces, content_type=TYPES[wanted.format])
@@ -71,10 +71,10 @@ def _hand_out(wanted: Wanted) -> BaseResponse | str:
     return answer
 
 
-def _offer(wanted: Wanted, found: Size) -> str:
+def _offer(wanted: Wanted, found: deciding.Size) -> str:
     label = _label(wanted)
     sheets = -(-found.rows // (SHEET_ROWS - 1))
-    many = found.rows > LIMIT
+    many = found.rows > deciding.LIMIT
     return render_template(
         "reports/export_offer.html", wanted=wanted, label=label, size=found, many=many, sheets=sheets
     )
@@ -90,8 +90,8 @@ def _note(wanted: Wanted) -> None:
             audit.record(session, "messages.export", "messages", format=wanted.format, view=kept)
 
 
-def _chunks(wanted: Wanted) -> Iterator[list[Line]]:
-    with services().db.reading() as session:
+def _chunks(db: Database, wanted: Wanted) -> Iterator[list[Line]]:
+    with db.reading() as session:
         yield from sources.rows(session, wanted).chunks
 
 
@@ -129,7 +129,7 @@ def _label(wanted: Wanted) -> str:
 def export_start() -> BaseResponse:
     """Have a worker make a file, and go to its page. Pressed twice, it is the same file."""
     wanted = _wanted(request.form, request.form.get("of", type=int))
-    label, about = _label(wanted), size(read_session(), wanted)
+    label, about = _label(wanted), deciding.size(read_session(), wanted)
     with write_session() as session:
         found, new = service.ask(session, wanted, label, about.rows, current_user.id)
         name, key = found.name, found.id
