@@ -16,7 +16,7 @@ KINDS = {"replies": "reply", "tests": "test"}  # of runs, by the choices of the 
 
 def keys(session: Session, wanted: MessageFilter) -> Select[Any]:
     """The keys of a view's messages in the browser's order, the newest first: one statement sees one moment."""
-    query = select(Message.id).where(*conditions(session, wanted))
+    query = select(Message.__table__.c.id).where(*conditions(session, wanted))  # no objects: there may be millions
     if wanted.source in KINDS:
         query = query.join(Run, Run.id == Message.run_id).where(Run.kind == KINDS[wanted.source])
     along_keys = wanted.number is not None or wanted.campaign is not None
