@@ -181,7 +181,7 @@ def test_a_file_that_waits_can_be_cancelled_and_asked_for_anew(services: Service
     browser = signed_in("marketing")
     page = asked(browser, campaign.id)
     browser.post(page + "/end")
-    assert "Cancelado por alguém" in browser.get(page).text and browser.get(page + "/file").status_code == 410
+    assert "Cancelado" in browser.get(page).text and browser.get(page + "/file").status_code == 410
     work.run(services.db, services.settings.instance, the_row(services).id)
     assert the_row(services).state == "cancelled" and kept(services) == []
     assert asked(browser, campaign.id) != page

@@ -23,7 +23,7 @@ STATES = {
     WORKING: State(N_("Being made"), "operator", "loader-2", True),
     READY: State(N_("Ready"), "delivered", "check"),
     FAILED: State(N_("Could not be made"), "failed", "alert-triangle"),
-    CANCELLED: State(N_("Cancelled by a person"), "cancelled", "x"),
+    CANCELLED: State(N_("Called off"), "cancelled", "x"),
     EXPIRED: State(N_("Deleted"), "cancelled", "trash"),
 }
 AT_WORK = frozenset(name for name, state in STATES.items() if state.at_work)
