@@ -17,7 +17,13 @@ ENTRIES = (
     ("contacts.index", N_("Contacts"), "address-book", "lists", ("contacts.",)),
     ("inbox.index", N_("Replies"), "inbox", "inbox.read", ("inbox.",)),
     ("reports.messages", N_("Messages"), "history", "messages", ("reports.messages", "reports.message")),
-    ("reports.index", N_("Reports"), "chart-bar", "reports", ("reports.index", "reports.period")),
+    (
+        "reports.index",
+        N_("Reports"),
+        "chart-bar",
+        "reports",
+        ("reports.index", "reports.period", "reports.export", "reports.campaign_export"),
+    ),
     ("credits.index", N_("Credits"), "coin", "credits", ("credits.",)),
     ("admin.index", N_("Administration"), "settings", "admin", ("admin.",)),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from tests.bench import callbacks, handover, imports, launch, lists, orders, recount, store
+from tests.bench import callbacks, exports, handover, imports, launch, lists, orders, recount, store
 from tests.bench.ground import Wrong, ground
 from tests.bench.stub import stub
 from webapp.core.db import Database
@@ -70,6 +70,16 @@ def test_the_pages_of_a_list_are_measured_and_the_job_indexes_everybody(capsys: 
     told = capsys.readouterr().out
     assert "2,000 people, 20 of them opted out, 5 others" in told
     assert "all of them" in told
+
+
+def test_exports_are_measured_and_the_file_holds_everybody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "apart", lambda work, *args: work(*args))  # a process for each figure takes its time
+    store.seed(tmp_path, "sqlite", FEW, 1, contacts=100)
+    with store.opened(tmp_path, "sqlite") as settings:
+        assert exports.measure(settings.database_url, FEW, 1, tmp_path).stat().st_size > 100
+    assert "the same as a workbook" in capsys.readouterr().out
 
 
 def test_a_store_is_made_whose_counters_are_those_of_its_messages(tmp_path: Path) -> None:

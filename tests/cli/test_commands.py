@@ -167,6 +167,8 @@ def test_a_campaign_is_sent_shown_and_exported(
     assert rows[0] == COLUMNS and len(rows) == 3
     assert recado("campaign", "export", sent["id"], "--format", "xlsx", "-o", tmp_path / "out.xlsx").status == 0
     assert (tmp_path / "out.xlsx").read_bytes().startswith(b"PK")
+    full = recado("campaign", "export", sent["id"], "--format", "csv", "-o", "/dev/full")
+    assert full.refusal == "No space left on device"
 
 
 def test_a_scheduled_campaign_waits_pauses_resumes_and_is_cancelled(recado: Recado, imported: str) -> None:

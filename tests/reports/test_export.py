@@ -2,24 +2,31 @@
 
 import csv
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from tests.conftest import SignIn
 from tests.make import ANA, BRUNO, CARLA
 from tests.reports import world
 from webapp.accounts.models import Audit
+from webapp.contacts.models import Contact
+from webapp.core import clock
 from webapp.core.csvfile import safe
 from webapp.core.errors import UserError
 from webapp.core.web import Services
+from webapp.messages.models import Message
 from webapp.messages.outbox import NewMessage
-from webapp.reports import commands, export
+from webapp.reports import commands
+from webapp.reports.exports import apart, files, formats, lines, sources
 
 COLUMNS = ["reference", "number", "name", "state", "status", "reason", "carrier", "sent_at", "status_at", "credits"]
 
@@ -58,7 +65,7 @@ def test_a_campaigns_file_has_everybody_once_with_the_agreed_columns(services: S
 def test_a_file_of_many_chunks_misses_nobody(
     services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(export, "CHUNK", 7)
+    monkeypatch.setattr(sources, "CHUNK", 7)
     campaign = world.launched(services.db, 50)
     target = tmp_path / "out.csv"
     assert commands.export(services, campaign.id, "csv", target) == 50
@@ -69,7 +76,8 @@ def test_a_file_of_many_chunks_misses_nobody(
 def test_excel_gets_text_cells_and_a_further_sheet_where_one_is_full(tmp_path: Path) -> None:
     lines = [[(f"k{n}", "5511987654321", "=1+1", "accepted", "-4", "", "Vivo", "", "", "1")] for n in range(5)]
     target = tmp_path / "out.xlsx"
-    export.write_xlsx(lines, target, sheet_rows=3)
+    with target.open("w+b") as file:
+        formats.write_xlsx(lines, file, tmp_path, sheet_rows=3)
     book = CalamineWorkbook.from_path(str(target))
     sheets = [book.get_sheet_by_index(n).to_python() for n in range(len(book.sheet_names))]
     assert [len(sheet) for sheet in sheets] == [3, 3, 2]
@@ -96,7 +104,7 @@ def test_no_text_starts_like_a_formula(text: str) -> None:
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=10, max_size=10))
 def test_whatever_a_name_holds_the_table_keeps_its_shape(cells: list[str]) -> None:
-    content = b"".join(export.as_csv([[tuple(cells)]]))
+    content = b"".join(formats.csv_pieces([[tuple(cells)]]))
     read = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=";"))
     assert read[1] == cells
 
@@ -138,4 +146,109 @@ def test_the_command_refuses_what_it_can_not_do(services: Services, tmp_path: Pa
         commands.export(services, 1, "pdf", tmp_path / "x")
     with pytest.raises(UserError, match="no launched campaign"):
         commands.export(services, 99, "csv", tmp_path / "x")
-    assert not (tmp_path / "x").exists()
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_any_language_quote_and_line_break_in_a_name_comes_out_as_it_went_in(
+    services: Services, tmp_path: Path
+) -> None:
+    names = {ANA: 'Ana "A"; Souza\r\nSegunda linha', BRUNO: "نور 👩‍👩‍👧 \u202eonurb", CARLA: "=1+1;'x"}
+    campaign = world.launched(services.db, [NewMessage(number) for number in names])
+    world.named(services.db, names)
+    world.heard(services.db, world.keys(services.db, campaign)[0], "1", carrier='=cmd|" /C calc"!A0')
+    for format in files_of(services, campaign.id, tmp_path):
+        rows = read(format)
+        assert [row["name"] for row in rows] == [names[ANA], names[BRUNO], "'" + names[CARLA]]
+        assert rows[0]["carrier"] == '\'=cmd|" /C calc"!A0'
+
+
+def files_of(services: Services, campaign_id: int, folder: Path) -> list[Path]:
+    for format in ("csv", "xlsx"):
+        commands.export(services, campaign_id, format, folder / f"out.{format}")
+    return [folder / "out.csv", folder / "out.xlsx"]
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    if path.suffix == ".csv":
+        return table(path.read_bytes())
+    header, *rows = CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0).to_python()
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def test_the_newest_list_with_a_name_names_a_person(services: Services, tmp_path: Path) -> None:
+    campaign = world.launched(services.db, [NewMessage(ANA), NewMessage(BRUNO)])
+    for list_name, names in (("um", {ANA: "Ana"}), ("dois", {ANA: "Ana Souza"}), ("três", {ANA: ""})):
+        world.named(services.db, names, list_name)
+    commands.export(services, campaign.id, "csv", tmp_path / "x.csv")
+    assert [row["name"] for row in read(tmp_path / "x.csv")] == ["Ana Souza", ""]
+
+
+def test_who_was_erased_is_a_row_without_number_and_name(services: Services, tmp_path: Path) -> None:
+    campaign = world.launched(services.db, [NewMessage(ANA)])
+    with services.db.writing() as session:
+        session.execute(update(Message).values(number=-Message.id))
+    commands.export(services, campaign.id, "csv", tmp_path / "x.csv")
+    row = read(tmp_path / "x.csv")[0]
+    assert (row["number"], row["name"], row["state"]) == ("", "", "queued")
+
+
+def test_a_deleted_list_takes_the_names_and_nothing_else(services: Services, tmp_path: Path) -> None:
+    campaign = world.launched(services.db, [NewMessage(ANA)])
+    world.named(services.db, {ANA: "Ana"})
+    with services.db.writing() as session:
+        session.execute(delete(Contact))
+    commands.export(services, campaign.id, "csv", tmp_path / "x.csv")
+    assert [(row["number"], row["name"]) for row in read(tmp_path / "x.csv")] == [(str(ANA), "")]
+
+
+@given(
+    st.datetimes(datetime(1990, 1, 1), datetime(2035, 1, 1)),
+    st.sampled_from(["America/Sao_Paulo", "America/Noronha", "America/Rio_Branco", "Asia/Kathmandu", "UTC"]),
+)
+def test_a_moment_is_told_as_clocks_in_the_readers_zone_showed_it(moment: datetime, zone: str) -> None:
+    told = lines._moment(moment.isoformat(" ")[:16], ZoneInfo(zone))
+    assert told == clock.aware(moment).astimezone(ZoneInfo(zone)).strftime("%d/%m/%Y %H:%M")
+
+
+def test_the_command_tells_how_far_it_is(services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sources, "CHUNK", 7)
+    campaign = world.launched(services.db, 20)
+    heard: list[tuple[int, int]] = []
+    commands.export(services, campaign.id, "csv", tmp_path / "x", lambda rows, total: heard.append((rows, total)))
+    assert heard == [(0, 20), (7, 20), (14, 20), (20, 20)]
+
+
+@pytest.mark.parametrize("format", ["csv", "xlsx"])
+def test_a_full_disk_leaves_the_file_that_was_there(services: Services, tmp_path: Path, format: str) -> None:
+    campaign = world.launched(services.db, 300)
+    target = tmp_path / "out" / f"out.{format}"
+    target.parent.mkdir()
+    target.write_text("what was there")
+    with world.small_disk(5000), pytest.raises(OSError):
+        commands.export(services, campaign.id, format, target)
+    assert target.read_text() == "what was there"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_pipe_gets_the_file_too(services: Services, tmp_path: Path) -> None:
+    campaign = world.launched(services.db, 2)
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        got = pool.submit((tmp_path / "pipe").read_bytes)
+        commands.export(services, campaign.id, "csv", tmp_path / "pipe")
+        assert len(table(got.result(5))) == 2
+
+
+def test_a_workbook_for_who_waits_is_made_in_a_process_of_its_own(
+    services: Services, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(apart, "SMALL", 2)
+    campaign = world.launched(services.db, 3)
+    answer = signed_in("admin").get(f"/reports/campaigns/{campaign.id}/export.xlsx")
+    (tmp_path / "got.xlsx").write_bytes(answer.data)
+    assert len(read(tmp_path / "got.xlsx")) == 3
+
+
+def test_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    made = files.write([], "csv", tmp_path, files.nothing)
+    assert made.stat().st_mode & 0o777 == 0o600

@@ -1,6 +1,8 @@
 """Launches and what the gateway said of them, made through the outbox and the receipts as in life."""
 
-from collections.abc import Sequence
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
@@ -135,6 +137,17 @@ def named(db: Database, names: dict[int, str], list_name: str = "Clientes") -> i
                 )
             )
         return made.id
+
+
+@contextmanager
+def small_disk(most: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes: what a full disk is to it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def days_ago(days: float) -> datetime:

@@ -31,6 +31,7 @@ from webapp.inbox.models import Conversation
 from webapp.messages.privacy import open_messages
 from webapp.optouts import erased
 from webapp.optouts import privacy as optouts
+from webapp.reports.exports import work as exports
 
 log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=120)
@@ -130,6 +131,7 @@ def _finish(session: Session, folder: Path, erasure_id: int, uploads: list[int],
         log.info("an erasure waits", erasure=erasure_id, **found.waits)
         return
     optouts.forget_person(session, found.number)
+    exports.begin_anew(session)
     found.state, found.number, found.open_mark, found.done_at = "done", None, None, clock.now()
     audit.record(
         session, "privacy.erased", f"erasure {erasure_id}", actor="worker", person=found.mark, counts=found.counts

@@ -1,6 +1,8 @@
 """`recado campaign send, show, pause, resume, cancel, export`."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,8 @@ import click
 from webapp.campaigns import commands
 from webapp.cli.frame import Installation, answer, as_json, pass_installation
 from webapp.core.web import Services
-from webapp.reports.commands import FORMATS
 from webapp.reports.commands import export as write_file
+from webapp.reports.exports.wanted import FORMATS
 
 
 @click.group()
@@ -83,5 +85,21 @@ campaign.add_command(_about_one("cancel", commands.cancel, "Stop for good whatev
 @pass_installation
 def export(installation: Installation, campaign_id: int, form: str, output: Path) -> None:
     """Write everyone of a campaign to a file, with what became of each."""
-    people = write_file(installation.services, campaign_id, form, output)
+    with _bar() as told:
+        people = write_file(installation.services, campaign_id, form, output, told)
     click.echo(f"{people} rows in {output}")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], object] | None]:
+    """How far it is, on stderr where somebody looks at it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1, file=sys.stderr, show_pos=True) as bar:
+
+        def told(rows: int, total: int) -> None:
+            bar.length = max(total, rows, 1)
+            bar.update(rows - bar.pos)
+
+        yield told

@@ -21,6 +21,12 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None else str(format_percent(value, format="#,##0.#%"))
 
 
+def filesize(value: int) -> str:
+    """131072000 → 131,1 MB."""
+    power = next((power for power in (1, 2) if value < 1000 ** (power + 1)), 3)
+    return f"{format_decimal(value / 1000**power, '#,##0.#')} {('kB', 'MB', 'GB')[power - 1]}"
+
+
 def when(value: datetime | None, form: str = "dd/MM/yyyy HH:mm") -> Markup | str:
     """A column's moment as a `<time>` in the reader's zone; nothing → a dash."""
     if value is None:
@@ -68,6 +74,7 @@ def init_app(app: Flask) -> None:
         number=number,
         percent=percent,
         credits=credits,
+        filesize=filesize,
         when=when,
         day=day,
         ago=ago,

@@ -1,7 +1,8 @@
 """What the command line does with reports: a campaign's file, one person's history."""
 
+import tempfile
+from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,54 +11,48 @@ from sqlalchemy.orm import Session
 
 from webapp.core import clock, phone
 from webapp.core.errors import UserError
-from webapp.core.i18n import translate
+from webapp.core.memory import without_collector
 from webapp.core.web import Services
 from webapp.inbox.models import Inbound
 from webapp.messages.models import Message, Run
 from webapp.messages.queries import history
 from webapp.optouts.queries import of_person
 from webapp.reports import browsing
-from webapp.reports import campaign as campaigns
-from webapp.reports import export as files
+from webapp.reports.exports import files, sources
+from webapp.reports.exports.wanted import FORMATS, Wanted
 from webapp.reports.standing import seen_state
 
-FORMATS = ("csv", "xlsx")
+Told = Callable[[int, int], object]  # rows written, of how many
 
 
-def _plain(locale: str, msgid: str) -> str:
-    return translate(msgid, locale)
-
-
-def export(services: Services, campaign_id: int, format: str, path: Path) -> int:
+def export(services: Services, campaign_id: int, format: str, path: Path, told: Told | None = None) -> int:
     """Write a campaign's file (csv or xlsx) to `path`; returns the number of people in it.
 
-    Raises UserError for another format or no such campaign, OSError where the file can not be written.
+    `told` hears how many rows of how many are written. Under its own name there is never half a file: it is written
+    beside it and then put in its place. Raises UserError for another format or no such campaign, OSError where the
+    file can not be written.
     """
     if format not in FORMATS:
         raise UserError("The format must be csv or xlsx.", field="format")
-    settings, now = services.settings, clock.now()
-    style = files.Style(clock.zone(settings.timezone), partial(_plain, settings.locale))
-    with services.db.reading() as session:
-        _, run = campaigns.find(session, campaign_id)
-        counted = _Counted()
-        chunks = counted.over(files.of_run(session, run, style, now))
-        if format == "csv":
-            with path.open("wb") as file:
-                file.writelines(files.as_csv(chunks))
-        else:
-            files.write_xlsx(chunks, path)
-    return counted.rows
+    settings, written = services.settings, 0
+    wanted = Wanted(format, settings.locale, settings.timezone, clock.now(), campaign_id)
+    with services.db.reading() as session, without_collector():
+        rows = sources.rows(session, wanted)
+
+        def progress(count: int) -> None:
+            nonlocal written
+            written = count
+            if told is not None:
+                told(count, rows.total)
+
+        with tempfile.TemporaryDirectory(prefix=".recado-", dir=_beside(path)) as place:
+            files.put(files.write(rows.chunks, format, Path(place), progress, mode=0o666), path)
+    return written
 
 
-class _Counted:
-    """Counts the lines that pass."""
-
-    rows = 0
-
-    def over(self, chunks: Any) -> Any:
-        for lines in chunks:
-            self.rows += len(lines)
-            yield lines
+def _beside(path: Path) -> Path | None:
+    """The folder from which a file is put in its place by its name alone; None (any) for pipes and devices."""
+    return None if path.exists() and not path.is_file() else path.resolve().parent
 
 
 def find(services: Services, number: str) -> dict[str, Any]:

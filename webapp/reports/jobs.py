@@ -1,9 +1,10 @@
-"""Work behind the reports: asking the gateway about a period, and taking people out of a campaign into a list."""
+"""Work behind the reports: asking the gateway about a period, lists out of a campaign's people, and files."""
 
 from webapp.contacts import service as contacts
 from webapp.core.web import Services
 from webapp.messages import polling
 from webapp.reports import slicing
+from webapp.reports.exports import jobs as exports
 
 ASK, EXTRACT = "reports.ask", "reports.extract"
 SWEEP_SECONDS = 15.0
@@ -28,3 +29,4 @@ def register(services: Services) -> None:
     services.jobs.add(ASK, lambda inquiry_id: polling.answer_by_hand(services, inquiry_id))
     services.jobs.add(EXTRACT, lambda extract_id: slicing.carry_out(db, settings, int(extract_id)))
     services.jobs.every("reports.extracts", SWEEP_SECONDS, lambda: take_up(services))
+    exports.register(services)

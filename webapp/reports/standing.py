@@ -62,8 +62,11 @@ class Standing:
 
 def seen_state(message: Message, batch: Batch | None, run: Run | None, now: datetime) -> str:
     """A row's state from outside: held, queued, sending and unknown tell what its batch does."""
-    if message.state != RowState.PENDING or run is None:
-        return message.state
+    return message.state if message.state != RowState.PENDING or run is None else pending_state(batch, run, now)
+
+
+def pending_state(batch: Batch | None, run: Run, now: datetime) -> str:
+    """How a pending row of a batch looks from outside."""
     if batch is None or batch.state in {BatchState.HELD, BatchState.DONE}:
         return "held"
     if batch.state in {BatchState.SENDING, BatchState.UNKNOWN}:

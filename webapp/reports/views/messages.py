@@ -1,46 +1,30 @@
 """The delivery browser, one message, one person."""
 
-from collections.abc import Iterator
 from typing import Any
 
-from flask import Response, make_response, render_template, request, url_for
-from flask_babel import get_locale, get_timezone, gettext
+from flask import make_response, render_template, request, url_for
+from flask_babel import get_timezone, gettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.accounts import audit
 from webapp.accounts.guards import guard
 from webapp.core import clock, phone
 from webapp.core.errors import NotFound, UserError
-from webapp.core.i18n import N_, translate
+from webapp.core.i18n import N_
 from webapp.core.web import read_session, services, settings, write_session
 from webapp.gateway import codes
 from webapp.gateway.errors import GatewayError
 from webapp.messages import polling
-from webapp.reports import browsing, export, filters
+from webapp.reports import browsing, filters
 from webapp.reports.detail import SOURCES, Detail, detail
 from webapp.reports.person import person as everything_about
 from webapp.reports.standing import GROUPS
 from webapp.reports.views.asking import asked
 from webapp.reports.views.blueprint import bp
 
-FILES = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
-
 
 def _wanted() -> filters.MessageFilter:
     return filters.read(request.args, clock.zone(str(get_timezone())), clock.now())
-
-
-def style() -> export.Style:
-    """How a file is written for the person who asks."""
-    locale = str(get_locale() or settings().locale)
-    return export.Style(clock.zone(str(get_timezone())), lambda msgid: translate(msgid, locale))
-
-
-def download(pieces: Iterator[bytes], name: str, format: str) -> Response:
-    """A file that is sent while it is made."""
-    answer = Response(pieces, content_type=FILES[format])
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{format}"'
-    return answer
 
 
 def _list(wanted: filters.MessageFilter) -> dict[str, Any]:
@@ -86,25 +70,6 @@ def messages() -> BaseResponse:
 def messages_rows() -> str:
     """The first page of the list, for its live box."""
     return render_template("reports/_list.html", **_list(_wanted()))
-
-
-@bp.get("/messages/export")
-@guard("export")
-def messages_export() -> Response:
-    """The rows of a view as a file."""
-    wanted, written = _wanted(), style()
-    format = "xlsx" if request.args.get("format") == "xlsx" else "csv"
-    with write_session() as session:
-        kept = {name: value for name, value in wanted.form.items() if name != "number"}
-        audit.record(session, "messages.export", "messages", format=format, view=kept)
-    now, db = clock.now(), services().db
-
-    def chunks() -> Iterator[list[export.Line]]:
-        with db.reading() as session:
-            yield from export.of_rows(browsing.every(session, wanted, now), written)
-
-    pieces = export.as_csv(chunks()) if format == "csv" else export.xlsx_pieces(chunks())
-    return download(pieces, "recado-" + now.strftime("%Y-%m-%d"), format)
 
 
 @bp.get("/messages/<int:message_id>")

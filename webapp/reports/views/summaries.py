@@ -1,21 +1,18 @@
-"""Reports of periods and of campaigns, and their files."""
+"""Reports of periods and of campaigns."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from flask import Response, render_template, request, url_for
+from flask import render_template, request, url_for
 
-from webapp.accounts import audit
 from webapp.accounts.guards import guard
 from webapp.core import clock
-from webapp.core.web import read_session, services, settings, write_session
+from webapp.core.web import read_session, settings
 from webapp.gateway import codes
-from webapp.reports import campaign, export, filters, summary
+from webapp.reports import campaign, filters, summary
 from webapp.reports.standing import LOOK_ORDER
 from webapp.reports.timing import SAMPLE, timing
 from webapp.reports.views.blueprint import bp
-from webapp.reports.views.messages import download, style
 
 PERIOD = "30"
 SPEND_DAYS = 30
@@ -76,25 +73,6 @@ def campaign_figures(campaign_id: int) -> str:
     """The part of a campaign's report that moves."""
     found = campaign.report(read_session(), campaign_id, clock.now())
     return render_template("reports/_figures.html", found=found)
-
-
-@bp.get("/reports/campaigns/<int:campaign_id>/export", defaults={"format": "csv"})
-@bp.get("/reports/campaigns/<int:campaign_id>/export.<any(csv,xlsx):format>")
-@guard("export")
-def campaign_export(campaign_id: int, format: str) -> Response:
-    """Everybody of a campaign as a file, made while it is sent."""
-    written = style()
-    with write_session() as session:
-        _, run = campaign.find(session, campaign_id)
-        audit.record(session, "campaign.export", f"campaign {campaign_id}", format=format)
-    db, now = services().db, clock.now()
-
-    def chunks() -> Iterator[list[export.Line]]:
-        with db.reading() as session:
-            yield from export.of_run(session, run, written, now)
-
-    pieces = export.as_csv(chunks()) if format == "csv" else export.xlsx_pieces(chunks())
-    return download(pieces, f"recado-campaign-{campaign_id}", format)
 
 
 @bp.get("/reports/spend")
