@@ -16,6 +16,7 @@ from webapp.reports.standing import GROUPS
 from webapp.reports.streams import accepted_only, counted
 
 WINDOW = timedelta(days=31)  # counters read at once
+CLOSED = 50  # one row of so many, about, never left
 COUNTED_DAYS = 400  # counters of longer periods are not summed up for a page
 Span = tuple[datetime | None, datetime | None]  # naive UTC, the end excluded; None = without end
 
@@ -33,15 +34,24 @@ def _conditions(wanted: MessageFilter) -> dict[str, ColumnElement[bool]]:
 
 def rarest(session: Session, wanted: MessageFilter, names: list[str]) -> str:
     """Which of these dimensions has the fewest rows in the newest part of the period. They are told, not searched."""
-    rows = dict.fromkeys(names, 0)
-    known = {name: each for name, each in _conditions(wanted).items() if name in rows}
+    known = {name: each for name, each in _conditions(wanted).items() if name in names}
+    closed = bool(wanted.status) and not counted(wanted.status)[1]  # rows that counters of days do not know
     until = wanted.until or clock.now()
     since = max(wanted.since or datetime.min, until - WINDOW)
     sums = [func.coalesce(func.sum(case((each, DayCount.n), else_=0)), 0) for each in known.values()]
-    if sums:
-        told = session.execute(select(*sums).where(*_days(since, until))).one()
-        rows.update(zip(known, map(int, told), strict=True))
-    return min(names, key=lambda name: rows[name])
+    told = session.execute(select(func.coalesce(func.sum(DayCount.n), 0), *sums).where(*_days(since, until))).one()
+    rows = {name: int(n) for name, n in zip(known, told[1:], strict=True)}
+    if closed:
+        rows["status"] = int(told[0]) // CLOSED
+    return min(names, key=lambda name: rows.get(name, 0))
+
+
+def carriers(session: Session, wanted: MessageFilter) -> list[str]:
+    """The carriers of the hits in the newest part of the period ('' = not told)."""
+    until = wanted.until or clock.now()
+    since = max(wanted.since or datetime.min, until - WINDOW)
+    query = select(DayCount.carrier).where(*_days(since, until), DayCount.n > 0, *_conditions(wanted).values())
+    return list(session.scalars(query.distinct()))
 
 
 def spans(session: Session, wanted: MessageFilter, behind: datetime | None) -> Iterator[Span]:
@@ -154,7 +164,7 @@ def places(session: Session, wanted: MessageFilter, run: Run) -> dict[tuple[str,
         query = query.where(RunCount.carrier == wanted.carrier)
     if wanted.status:
         group, (statuses, any_accepted) = GROUPS.get(wanted.status), counted(wanted.status)
-        fits = RunCount.state.in_(group.states if group else ())
+        fits: ColumnElement[bool] = RunCount.state.in_(group.states if group else ())
         if any_accepted:
             fits = or_(fits, and_(RunCount.state == RowState.ACCEPTED, RunCount.status.in_(statuses)))
         query = query.where(fits)

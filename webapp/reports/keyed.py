@@ -112,7 +112,7 @@ def _few(
 ) -> list[Position] | None:
     """All hits of a campaign, the newest key first, where counters tell how many there are; None: not found in time."""
     if wanted.carrier:
-        leads = [((Message.carrier == wanted.carrier,), sum(places.values()))]
+        leads: list[tuple[Conditions, int]] = [((Message.carrier == wanted.carrier,), sum(places.values()))]
     elif any(place == (RowState.ACCEPTED, "1") or place[0] == RowState.PENDING for place in places):
         return None
     else:

@@ -88,14 +88,20 @@ def _end_of(span: hits.Span, behind: Position | None) -> Position | None:
 
 
 def _lead(session: Session, wanted: MessageFilter) -> Lead:
-    """The way with the fewest rows. What most messages are not (refused ones, other systems') needs no comparison."""
-    ways = streams.leads(wanted)
-    named = {way.dimension: way for way in ways if way.dimension}
-    if "source" in named or len(named) < 2:
-        return named.get("source", ways[0])
-    if "status" in named and not streams.counted(wanted.status)[1]:
-        return named["status"]
-    return named[hits.rarest(session, wanted, list(named))]
+    """The way with the fewest rows.
+
+    The status of most messages has no index of its own. Its rows are those of all carriers, which leaves out at least the
+    newest, of which nothing was heard yet.
+    """
+    ways = {way.dimension: way for way in streams.leads(wanted)}
+    if "source" in ways:
+        return ways["source"]
+    if ways:
+        return ways[hits.rarest(session, wanted, list(ways))] if len(ways) > 1 else ways.popitem()[1]
+    carriers = hits.carriers(session, wanted) if wanted.status else []
+    if carriers and "" not in carriers and len(carriers) <= streams.MOST_STRETCHES:
+        return Lead("", tuple(streams.through(carrier) for carrier in carriers))
+    return Lead("", ((),))
 
 
 class _Stretches:

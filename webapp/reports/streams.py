@@ -16,6 +16,7 @@ from webapp.reports.standing import GROUPS
 
 KINDS = {"replies": "reply", "tests": "test"}
 LOOKED_AT = (Message.run_id, Message.number, Message.type, Message.state, Message.status, Message.carrier)
+MOST_STRETCHES = 16  # that are merged
 Conditions = tuple[ColumnElement[bool], ...]
 
 
@@ -40,17 +41,17 @@ def dimensions(wanted: MessageFilter) -> set[str]:
 
 
 def leads(wanted: MessageFilter) -> list[Lead]:
-    """Every way to all hits of a view, the period alone at the end."""
+    """Every way to all hits of a view, but for the period alone."""
     found = []
     if wanted.status and (stretches := _of_status(wanted.status)):
         found.append(Lead("status", stretches))
     if wanted.source == "outside":
         found.append(Lead("source", ((text(OTHERS_ROWS),),)))  # type: ignore[arg-type]
     if wanted.carrier:
-        found.append(Lead("carrier", ((Message.carrier == wanted.carrier,),)))
+        found.append(Lead("carrier", (through(wanted.carrier),)))
     if wanted.type is not None:
         found.append(Lead("type", ((Message.type == wanted.type,),)))
-    return [*found, Lead("", ((),))]
+    return found
 
 
 def _of_status(name: str) -> tuple[Conditions, ...]:
@@ -60,6 +61,11 @@ def _of_status(name: str) -> tuple[Conditions, ...]:
     if "1" in statuses:
         return ()
     return (*map(told, statuses), *(map(closed, group.states) if group else ()))
+
+
+def through(carrier: str) -> Conditions:
+    """The stretch of a carrier's rows."""
+    return (Message.carrier == carrier,)
 
 
 def told(status: str) -> Conditions:
