@@ -114,6 +114,11 @@ def _moment(day: date, hour: int, fold: int) -> datetime:
     return clock.naive(local.astimezone(UTC))
 
 
+def counts_all(wanted: MessageFilter) -> bool:
+    """Whether `count` is of all hits, and not only of those that the gateway accepted."""
+    return accepted_only(wanted) or wanted.campaign is not None
+
+
 def count(session: Session, wanted: MessageFilter) -> int | None:
     """How many hits a view has, None where counters do not know. Without status or carrier: of the accepted ones."""
     if wanted.number is not None or wanted.digits or wanted.people or wanted.source:

@@ -34,8 +34,8 @@ def search(
 ) -> Seen:
     """Up to `most` hits behind a row, the newest first; `seconds` None looks at everything.
 
-    Messages of certain people and of a campaign, answers, tests and what waits here come in the order of their keys, all
-    others by their moments.
+    Messages of certain people and of a campaign, answers, tests and what waits here come in the order of their keys,
+    all others by their moments.
     """
     patience = Patience(seconds)
     numbers = numbers_of(session, wanted)
@@ -90,8 +90,8 @@ def _end_of(span: hits.Span, behind: Position | None) -> Position | None:
 def _lead(session: Session, wanted: MessageFilter) -> Lead:
     """The way with the fewest rows.
 
-    The status of most messages has no index of its own. Its rows are those of all carriers, which leaves out at least the
-    newest, of which nothing was heard yet.
+    The status of most messages has no index of its own. Its rows are those of all carriers, which leaves out at least
+    the newest, of which nothing was heard yet.
     """
     ways = {way.dimension: way for way in streams.leads(wanted)}
     if "source" in ways:
