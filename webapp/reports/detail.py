@@ -144,15 +144,16 @@ def _composed(session: Session, run: Run) -> list[Event]:
 
 def _of_batch(message: Message, batch: Batch) -> Event:
     """The call in which the message left: which one, of how many messages, after how many attempts and doubts."""
-    title, note = N_("It left in batch %(batch)s"), N_("%(messages)s messages in one call, at the first attempt.")
-    if batch.attempts > 1:
-        note = N_(
-            "Up to %(messages)s messages in one call; %(attempts)s attempts until the gateway had answered for all."
-        )
+    title = N_("It left in batch %(batch)s")
+    note = N_("%(messages)s messages in one call, at the first attempt.")
     if batch.doubts:
         note = N_(
-            "Up to %(messages)s messages in one call. %(doubts)s times no answer came, and the gateway was asked before "
-            "anything was sent again; %(attempts)s attempts."
+            "Up to %(messages)s messages in one call. %(doubts)s times no answer came, and the gateway was asked "
+            "before anything was sent again; %(attempts)s attempts."
+        )
+    elif batch.attempts > 1:
+        note = N_(
+            "Up to %(messages)s messages in one call; %(attempts)s attempts until the gateway had answered for all."
         )
     if message.state == RowState.PENDING:
         title = N_("It is in batch %(batch)s")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import Session
@@ -136,17 +137,20 @@ def _from_launch(
     """Rows of a run along an index, from the launch on until all `n` are found: no later row is looked at."""
     found: list[Position] = []
     behind: Position = (run.created_at, 0)
-    fits = streams.dimensions(wanted) - {"type"}
+    names = sorted(streams.dimensions(wanted) - {"type"})
+
+    def rows(columns: tuple[Any, ...]) -> Select[Any]:
+        query = select(Message.at, Message.id, *columns).where(*lead, tuple_(Message.at, Message.id) > behind)
+        return query.order_by(Message.at, Message.id).limit(patience.length)
+
+    def fits(row: Any) -> list[ColumnElement[bool]]:
+        return [row.run_id == run.id, *(streams.conditions(wanted, name, row) for name in names)]
+
     while True:
-        rows = select(Message.at, Message.id, *streams.LOOKED_AT).where(*lead, tuple_(Message.at, Message.id) > behind)
-        part = rows.order_by(Message.at, Message.id).limit(patience.length).subquery("looked_at")
-        matching = select(part.c.at, part.c.id).where(part.c.run_id == run.id)
-        matching = matching.where(*(streams.conditions(wanted, name, part.c) for name in sorted(fits)))
-        found += [(at, key) for at, key in session.execute(matching)]
+        found += [(at, key) for at, key in session.execute(streams.fitting(session, rows, fits))]
         if len(found) >= n:
             return found
-        passed = select(Message.at, Message.id).where(*lead, tuple_(Message.at, Message.id) > behind)
-        last = session.execute(passed.order_by(Message.at, Message.id).offset(patience.length - 1).limit(1)).first()
+        last = session.execute(rows(()).offset(patience.length - 1).limit(1)).first()
         if last is None:
             return found
         behind = (last[0], last[1])

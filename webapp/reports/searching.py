@@ -69,7 +69,8 @@ def _by_moment(
         stretches = _Stretches(lead, span, fits if others else None)
         while True:
             length = patience.length if others else most - len(found)
-            found += [(at, key) for at, key in session.execute(stretches.hits(behind, length).limit(most - len(found)))]
+            query = stretches.hits(session, behind, length).limit(most - len(found))
+            found += [(at, key) for at, key in session.execute(query)]
             if len(found) >= most:
                 return found, None
             last = stretches.last(session, behind, length) if others else None
@@ -110,13 +111,11 @@ class _Stretches:
     def __init__(self, lead: Lead, span: hits.Span, fits: Fits | None) -> None:
         self._lead, self._span, self._fits = lead, span, fits
 
-    def hits(self, behind: Position | None, length: int) -> Select[Any]:
+    def hits(self, session: Session, behind: Position | None, length: int) -> Select[Any]:
         """Moment and key of the hits among the next `length` rows."""
         if self._fits is None:
             return self._rows(behind, length, ())
-        looked_at = self._rows(behind, length, streams.LOOKED_AT).subquery("looked_at")
-        row = looked_at.c
-        return select(row.at, row.id).where(*self._fits(row)).order_by(row.at.desc(), row.id.desc())
+        return streams.fitting(session, lambda columns: self._rows(behind, length, columns), self._fits)
 
     def last(self, session: Session, behind: Position | None, length: int) -> Position | None:
         """The last of those rows; None where there are fewer."""

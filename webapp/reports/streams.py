@@ -4,10 +4,12 @@ A view's filters are its dimensions. Each has an index that goes by it and then 
 need no search at all; of several, the one with the fewest rows leads, and the others are looked at row by row.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, or_, select, text
+from sqlalchemy.orm import Session
 
 from webapp.messages.models import CLOSED_ROWS, OTHERS_ROWS, TOLD_ROWS, Batch, Message, Run
 from webapp.messages.states import BatchState, RowState
@@ -15,7 +17,7 @@ from webapp.reports.filters import MessageFilter
 from webapp.reports.standing import GROUPS
 
 KINDS = {"replies": "reply", "tests": "test"}
-LOOKED_AT = (Message.run_id, Message.number, Message.type, Message.state, Message.status, Message.carrier)
+_LOOKED_AT = (Message.run_id, Message.number, Message.type, Message.state, Message.status, Message.carrier)
 MOST_STRETCHES = 16  # that are merged
 Conditions = tuple[ColumnElement[bool], ...]
 
@@ -120,6 +122,22 @@ def status(name: str, row: Any) -> ColumnElement[bool]:
         .exists()
     )
     return and_(chosen, unknown if name == "unknown" else ~unknown)
+
+
+def fitting(
+    session: Session, rows: Callable[[tuple[Any, ...]], Select[Any]], fits: Callable[[Any], list[ColumnElement[bool]]]
+) -> Select[Any]:
+    """Moment and key of those among some rows that fit. `rows` selects both, and the columns that it is given.
+
+    PostgreSQL is to take the rows' keys from the index alone: where it reads more at once it thinks of another index,
+    that of all moments, and goes through everything that lies there and is not meant.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        keys = rows(()).subquery("looked_at")
+        found = select(keys.c.at, keys.c.id).join(Message, Message.id == keys.c.id).where(*fits(Message))
+        return found.order_by(keys.c.at.desc(), keys.c.id.desc())
+    row = rows(_LOOKED_AT).subquery("looked_at").c
+    return select(row.at, row.id).where(*fits(row)).order_by(row.at.desc(), row.id.desc())
 
 
 def accepted_only(wanted: MessageFilter) -> bool:
