@@ -41,7 +41,7 @@ def lived(services: Services) -> list[Campaign]:
     campaigns = []
     for place in range(4):
         rows = [NewMessage(world.FIRST + n, left_out="optout" if n % 7 == 3 else None) for n in range(14)]
-        campaigns.append(world.launched(db, rows, name=f"C{place}", type=place % 2 * 3))
+        campaigns.append(world.launched(db, rows, name=f"C{place}", type=place % 2 * 3, at=now - timedelta(days=3)))
     for kind in ("reply", "reply", "test"):
         with db.writing() as session:
             outbox.send_one(session, kind=kind, name=kind, number=ANA, type=2, text="Oi")
@@ -81,7 +81,7 @@ def expected(services: Services, wanted: filters.MessageFilter) -> set[int]:
             and (wanted.until is None or row.at < wanted.until)
             and (wanted.type is None or row.type == wanted.type)
             and (not wanted.carrier or row.carrier == wanted.carrier)
-            and (wanted.campaign is None or row.run_id == runs.get(wanted.campaign))
+            and (wanted.campaign is None or row.run_id == runs.get(wanted.campaign, 0))
             and (wanted.source != "outside" or run is None)
             and (wanted.source not in kinds or (run is not None and run.kind == kinds[wanted.source]))
             and str(row.number).endswith(wanted.digits)

@@ -64,28 +64,27 @@ def _by_moment(
         return [streams.conditions(wanted, name, row) for name in others]
 
     found: list[Position] = []
-    sparse = hits.spans(session, wanted, behind[0] if behind else None)
-    for span in sparse if others else [(wanted.since, wanted.until)]:
-        stretches = _Stretches(lead, span, fits if others else None)
+    if not others:
+        whole = _Stretches(lead, (wanted.since, wanted.until), None)
+        rows = session.execute(whole.hits(session, behind, most).limit(most))
+        return [(at, key) for at, key in rows], None
+    is_up = False
+    for span in hits.spans(session, wanted, behind[0] if behind else None):
+        if is_up and span[1] is not None:
+            return found, (span[1], 0)
+        stretches, last = _Stretches(lead, span, fits), behind
         while True:
-            length = patience.length if others else most - len(found)
-            query = stretches.hits(session, behind, length).limit(most - len(found))
+            query = stretches.hits(session, last, patience.length).limit(most - len(found))
             found += [(at, key) for at, key in session.execute(query)]
             if len(found) >= most:
                 return found, None
-            last = stretches.last(session, behind, length) if others else None
-            behind = last or behind
-            if others and patience.is_up():
-                return found, last or _end_of(span, behind)
+            last = stretches.last(session, last, patience.length)
+            is_up = patience.is_up()
             if last is None:
                 break
+            if is_up:
+                return found, last
     return found, None
-
-
-def _end_of(span: hits.Span, behind: Position | None) -> Position | None:
-    """The place behind everything in a span."""
-    since, _ = span
-    return behind if since is None else (since, 0)
 
 
 def _lead(session: Session, wanted: MessageFilter) -> Lead:
