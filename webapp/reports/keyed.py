@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from webapp.campaigns.models import Campaign
@@ -162,6 +162,10 @@ def _among_keys(session: Session, wanted: MessageFilter, run: Run, below: int, m
     found: list[Position] = []
     rows = _fitting(session, wanted, None, without={"type"})
     while below > run.first_key:
+        newest = session.scalar(select(func.max(Message.id)).where(Message.id < below))  # keys may have holes
+        if newest is None or newest < run.first_key:
+            break
+        below = newest + 1
         first = max(below - patience.length, run.first_key)
         within = rows.where(Message.id.between(first, below - 1), Message.run_id + 0 == run.id)
         found += [(at, key) for at, key in session.execute(within.order_by(Message.id.desc()).limit(most - len(found)))]

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from webapp.accounts.guards import guard
 from webapp.core import clock
-from webapp.core.errors import UserError
+from webapp.core.errors import NotFound, UserError
 from webapp.core.web import write_session
 from webapp.reports import filters, saved
 from webapp.reports.views.blueprint import bp
@@ -38,6 +38,8 @@ def view_change(view_id: int) -> Response:
         with write_session() as session:
             view = saved.change(session, current_user.id, view_id, _name(), shared=_shared())
             asked = view.asked
+    except NotFound:
+        raise
     except UserError as error:
         flash(gettext(error.msgid, **error.values), "warning")
         return _to({})
