@@ -6,9 +6,10 @@ commonest value and its rarest, and some combinations.
 """
 
 import argparse
-import multiprocessing
+import os
 import random
 import re
+import subprocess
 import threading
 import time
 from collections import defaultdict
@@ -22,14 +23,13 @@ from sqlalchemy import select
 from tests import make
 from tests.bench.ground import DATABASES
 from tests.bench.store import borrowed, opened
-from tests.installation import answers, free_port, wait_for
+from tests.installation import RECADO, answers, free_port, wait_for
 from webapp import migrate
 from webapp.campaigns.models import Campaign
 from webapp.core.db import Database
 from webapp.core.settings import Settings
 from webapp.factory import create_app
 from webapp.messages.models import Message, Run
-from webapp.serve import web
 
 LIVE_MS, PAGE_MS, SEARCH_MS = 30, 200, 300
 ROWS = "/messages/rows"
@@ -60,9 +60,9 @@ def lives(newest: int) -> list[Live]:
     return [
         Live(ROWS, 5), Live("/dashboard/figures?days=7", 15), Live("/dashboard/running", 5),
         Live("/dashboard/scheduled", 60), Live("/dashboard/charts?days=7", 60), Live("/dashboard/alerts", 30),
-        Live("/dashboard/attention", 30), Live("/credits/balance", 60), Live("/inbox/unread", 10),
+        Live("/dashboard/attention", 30), Live("/credits/chip", 60), Live("/inbox/badge", 10),
         Live("/inbox/queue", 2), Live(f"/campaigns/{newest}/live", 3), Live(f"/campaigns/{newest}/standing", 5),
-        Live("/admin/health/live", 15),
+        Live("/admin/health/now", 15),
     ]  # fmt: skip
 
 
@@ -153,10 +153,12 @@ def measure(settings: Settings, tabs: int, seconds: int, rounds: int) -> None:
     walk, open_boxes, port = pages(db), lives(newest), free_port()
     cookie = signed_in(settings)
     db.dispose()
-    server = multiprocessing.get_context("spawn").Process(target=web, args=(settings, "127.0.0.1", port))
-    server.start()
+    environ = {"RECADO_INSTANCE": str(settings.instance), "RECADO_DATABASE_URL": settings.database_url}
+    environ |= {"RECADO_SECRET_KEY": settings.secret_key or ""}
+    command = [*RECADO, "web", "--port", str(port)]
+    server = subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL)
     try:
-        wait_for(lambda: answers(port), 60, "the server")
+        wait_for(lambda: answers(port), 120, "the server")
         visitors = Visitors(f"http://127.0.0.1:{port}", cookie)
         threads = [
             threading.Thread(target=visitors.tab, args=(open_boxes[0 if n % 2 else n // 2 % len(open_boxes)],))
@@ -177,7 +179,7 @@ def measure(settings: Settings, tabs: int, seconds: int, rounds: int) -> None:
             thread.join()
     finally:
         server.terminate()
-        server.join()
+        server.wait()
     limits = {live.url: LIVE_MS for live in open_boxes} | {page.label: page.limit for page in walk}
     print(f"  {'milliseconds':<58}{'n':>6}{'p50':>9}{'p95':>9}{'most':>9}")
     table(visitors.times, limits)
