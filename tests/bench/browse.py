@@ -104,7 +104,7 @@ class Visitors:
     def line(self) -> requests.Session:
         """A connection that is signed in."""
         line = requests.Session()
-        line.headers["Cookie"] = f"session={self.cookie}"
+        line.headers["Cookie"] = f"recado={self.cookie}"
         line.headers["X-Recado-Poll"] = "1"
         return line
 
