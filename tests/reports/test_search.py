@@ -28,8 +28,15 @@ CARRIERS = ("Vivo - Celular", "TIM", "Oi")
 WORDS = ("1", "1", "2", "0", "-1", "9", "-3", "-6", None)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path / 'instance' / 'recado.db'}"
+
+
 @pytest.fixture
-def services(services: Services, request: pytest.FixtureRequest, tmp_path: Path) -> Services:
+def services(services: Services) -> Services:
     if services.settings.sqlite_path is None:
         migrate.upgrade(services.db)
     return services
