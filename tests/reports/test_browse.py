@@ -65,23 +65,6 @@ def test_pages_show_every_message_once_even_at_one_moment(services: Services) ->
     assert sorted(seen) == world.keys(services.db, campaign)
 
 
-def test_a_rare_hit_is_found_beyond_the_first_stretch(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browsing, "STRETCH", 20)
-    campaign = world.launched(services.db, 55)
-    oldest = world.keys(services.db, campaign)[0]
-    world.heard(services.db, oldest, "9")
-    world.accepted_at(services.db, {oldest: world.days_ago(2)})
-    found = rows_of(services, size=2, status="failed")
-    assert found.rows == [], "twenty rows were looked at"
-    assert found.looked_until is not None
-    for _ in range(5):
-        found = rows_of(services, found.next, 2, status="failed")
-        if found.rows:
-            break
-    assert [row.message.id for row in found.rows] == [oldest]
-    assert found.next is None
-
-
 def test_each_filter_keeps_what_it_names(services: Services) -> None:
     sms = world.launched(services.db, [NewMessage(ANA), NewMessage(BRUNO)], name="SMS")
     voice = world.launched(services.db, [NewMessage(ANA), NewMessage(CARLA, left_out="optout")], name="Voz", type=3)
@@ -184,7 +167,7 @@ def test_the_first_page_refreshes_itself_and_later_ones_do_not(services: Service
     world.launched(services.db, 60)
     browser = signed_in("marketing")
     first = browser.get("/messages?period=30&type=0")
-    assert 'hx-get="/messages/rows?period=30&amp;type=0"' in first.text
+    assert 'hx-get="/messages/rows?period=30&amp;type=0&amp;v=' in first.text
     assert first.headers["HX-Push-Url"] == "/messages?period=30&type=0"
     more = re.search(r'hx-get="(/messages\?[^"]*after=[^"]+)"', first.text)
     assert more is not None
@@ -226,3 +209,13 @@ def test_rows_cost_a_handful_of_questions(services: Services) -> None:
     assert len(rows_of(services).rows) == 50
     assert len([one for one in asked if one.startswith("SELECT")]) <= 6
     assert not any("count(" in one.lower() for one in asked)
+
+
+def test_a_page_says_how_many_there_are_where_counters_know(services: Services, signed_in: SignIn) -> None:
+    keys = world.keys(services.db, world.launched(services.db, 3))
+    for key in keys[:2]:
+        world.heard(services.db, key, "1")
+    browser = signed_in("support", locale="en")
+    assert "2 accepted by the gateway" in browser.get("/messages").text
+    assert "2 messages" in browser.get("/messages?status=delivered&period=30").text
+    assert "accepted by the gateway</span>" not in browser.get("/messages?number=4321").text

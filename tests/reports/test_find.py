@@ -30,7 +30,7 @@ def test_the_way_tells_every_step_in_order_with_what_stood_on_the_wire(services:
     with services.db.reading() as session:
         found = detail(session, key, clock.now())
     titles = [event.title for event in found.events]
-    assert titles == ["The campaign was launched", "The gateway accepted it", "At the operator", "Delivered to the phone",
+    assert titles == ["The campaign was written", "The campaign was launched", "The gateway accepted it", "At the operator", "Delivered to the phone",
                       "At the operator"]  # fmt: skip
     assert found.standing.label == "Delivered to the phone", "a late, lower status changes nothing"
     page = unescape(signed_in("support", locale="en").get(f"/messages/{key}").text)

@@ -57,6 +57,11 @@ def set_zone(name: str) -> None:
     _day_zone = ZoneInfo(name)
 
 
+def day_zone() -> ZoneInfo:
+    """The installation's zone."""
+    return _day_zone
+
+
 def day_and_hour(at: datetime) -> tuple[date, int]:
     """The calendar day and hour of a stored moment in the installation's zone."""
     return _day_and_hour(at, _day_zone)

@@ -1,26 +1,28 @@
-"""Pages of the delivery browser. Every page looks at a bounded number of rows, whatever was asked for.
+"""Pages of the delivery browser. Every page takes a bounded time, whatever was asked for.
 
-Rows come by keyset along one index: all messages along (at, id), those of a campaign or a person along their keys. What
-the other filters leave out is passed over; where a whole stretch holds too few hits, the page says how far it looked.
+Rows come by keyset along one index (`streams`). What the other filters leave out is passed over (`searching`); where
+the time does not suffice for a whole page, it says how far it looked.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from webapp.campaigns.models import Campaign
 from webapp.contacts.models import Contact
+from webapp.core.db import one_of
 from webapp.messages.models import Batch, DayCount, Message, Run
-from webapp.messages.states import BatchState, RowState
+from webapp.messages.states import RowState
 from webapp.reports.filters import MessageFilter
-from webapp.reports.standing import GROUPS, Standing, standing
+from webapp.reports.patience import Position
+from webapp.reports.searching import search
+from webapp.reports.standing import Standing, standing
 
 SIZE = 50
-STRETCH = 20_000  # rows looked at for one page
+SECONDS = 0.15  # of searching, after which a page shows what was found so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,126 +50,31 @@ class Found:
     looked_until: datetime | None = None
 
 
-def page(session: Session, wanted: MessageFilter, after: str | None, now: datetime, size: int = SIZE) -> Found:
-    """The rows of a view behind a cursor, the newest first.
-
-    A short stretch mostly has a page; else a long one is looked at, and the page says how far that went.
-    """
-    behind = _position(after)
-    pairs, last = _within(session, wanted, behind, size * 10, size + 1)
-    if last is not None and len(pairs) <= size:
-        pairs, last = _within(session, wanted, behind, max(STRETCH, size * 10), size + 1)
-    rows = list(dress(session, pairs[:size], now))
-    if len(pairs) > size:
-        return Found(rows, _cursor(pairs[size - 1][0]))
-    if last is None:
+def page(
+    session: Session,
+    wanted: MessageFilter,
+    after: str | None,
+    now: datetime,
+    size: int = SIZE,
+    seconds: float | None = SECONDS,
+) -> Found:
+    """The rows of a view behind a cursor, the newest first: those found within `seconds` (None: however long)."""
+    seen = search(session, wanted, _position(after), size + 1, seconds)
+    rows = list(dress(session, pairs_of(session, [key for _, key in seen.hits[:size]]), now))
+    if len(seen.hits) > size:
+        return Found(rows, _cursor(seen.hits[size - 1]))
+    if seen.behind is None:
         return Found(rows, None)
-    at, key = last
-    return Found(rows, f"{at.isoformat()}~{key}", at)
+    return Found(rows, _cursor(seen.behind), seen.behind[0])
 
 
-Pair = tuple[Message, Run | None]
-
-
-def _within(
-    session: Session, wanted: MessageFilter, behind: tuple[datetime, int] | None, length: int, most: int
-) -> tuple[list[Pair], tuple[datetime, int] | None]:
-    """The hits among the next `length` rows, and the last row looked at (None: there are no more rows)."""
-    stretch = _stretch(wanted, behind)
-    scanned = stretch.limit(length).subquery()
-    message = aliased(Message, scanned)
-    query = select(message, Run).outerjoin(Run, Run.id == message.run_id).where(*_conditions(wanted, message))
-    found = session.execute(query.order_by(*_order(wanted, message)).limit(most)).all()
-    last = session.execute(stretch.with_only_columns(Message.at, Message.id).offset(length - 1).limit(1)).first()
-    return [(row[0], row[1]) for row in found], (last[0], last[1]) if last else None
-
-
-def every(session: Session, wanted: MessageFilter, now: datetime) -> Iterator[list[Row]]:
-    """All rows of a view in pages, for an export: as much memory as one page takes."""
-    after: str | None = None
-    while True:
-        found = page(session, wanted, after, now, size=2000)
-        yield found.rows
-        session.expunge_all()
-        session.rollback()  # a slow download must not hold a snapshot open
-        if found.next is None:
-            return
-        after = found.next
-
-
-def _by_key(wanted: MessageFilter) -> bool:
-    return wanted.number is not None or wanted.campaign is not None
-
-
-def _order(wanted: MessageFilter, columns: object) -> list[ColumnElement[object]]:
-    at, key = columns.at, columns.id  # type: ignore[attr-defined]
-    return [key.desc()] if _by_key(wanted) else [at.desc(), key.desc()]
-
-
-def _stretch(wanted: MessageFilter, behind: tuple[datetime, int] | None) -> Select[Any]:
-    """The rows in the order of the one index that serves the view best, from the cursor on."""
-    query = select(Message).order_by(*_order(wanted, Message))
-    if _by_key(wanted):
-        if wanted.number is not None:
-            query = query.where(Message.number == wanted.number)
-        else:
-            run = select(Campaign.run_id).where(Campaign.id == wanted.campaign).scalar_subquery()
-            query = query.where(Message.run_id == run)
-        return query.where(Message.id < behind[1]) if behind else query
-    if wanted.since is not None:
-        query = query.where(Message.at >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(Message.at < wanted.until)
-    if behind:
-        at, key = behind
-        query = query.where(Message.at <= at, or_(Message.at < at, Message.id < key))
-    return query
-
-
-def _conditions(wanted: MessageFilter, message: type[Message]) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if wanted.since is not None:
-        found.append(message.at >= wanted.since)
-    if wanted.until is not None:
-        found.append(message.at < wanted.until)
-    if wanted.type is not None:
-        found.append(message.type == wanted.type)
-    if wanted.carrier:
-        found.append(message.carrier == wanted.carrier)
-    if wanted.digits:
-        found += [message.number > 0, message.number % 10 ** len(wanted.digits) == int(wanted.digits)]
-    if wanted.campaign is not None and wanted.number is not None:
-        found.append(message.run_id == select(Campaign.run_id).where(Campaign.id == wanted.campaign).scalar_subquery())
-    if wanted.source == "outside":
-        found.append(message.run_id.is_(None))
-    elif wanted.source:
-        found.append(Run.kind == {"replies": "reply", "tests": "test"}[wanted.source])
-    if wanted.status:
-        found.append(_status(wanted.status, message))
-    return found
-
-
-def _status(name: str, message: type[Message]) -> ColumnElement[bool]:
-    group = GROUPS.get(name)
-    if group is None:
-        return and_(message.state == RowState.ACCEPTED, message.status == name)
-    ways: list[ColumnElement[bool]] = []
-    if group.states:
-        ways.append(message.state.in_(group.states))
-    if group.statuses:
-        heard: ColumnElement[bool] = message.status.in_(group.statuses)
-        heard = or_(heard, message.status.is_(None)) if group.unheard else heard
-        ways.append(and_(message.state == RowState.ACCEPTED, heard))
-    chosen = or_(*ways)
-    if name in {"unknown", "pending"}:
-        unknown = (
-            select(Batch.id)
-            .where(Batch.run_id == message.run_id, Batch.state == BatchState.UNKNOWN)
-            .where(Batch.first_key <= message.id, Batch.last_key >= message.id)
-            .exists()
-        )
-        return and_(chosen, unknown if name == "unknown" else ~unknown)
-    return chosen
+def pairs_of(session: Session, keys: Sequence[int]) -> list[tuple[Message, Run | None]]:
+    """Messages with their runs, in the order of the keys."""
+    if not keys:
+        return []
+    query = select(Message, Run).outerjoin(Run, Run.id == Message.run_id).where(one_of(session, Message.id, keys))
+    found = {message.id: (message, run) for message, run in session.execute(query)}
+    return [found[key] for key in keys if key in found]
 
 
 def dress(session: Session, pairs: Sequence[tuple[Message, Run | None]], now: datetime) -> Iterator[Row]:
@@ -237,11 +144,12 @@ def campaign_choices(session: Session, chosen: int | None, most: int = 100) -> l
     return found
 
 
-def _cursor(message: Message) -> str:
-    return f"{message.at.isoformat()}~{message.id}"
+def _cursor(place: Position) -> str:
+    at, key = place
+    return f"{at.isoformat()}~{key}"
 
 
-def _position(cursor: str | None) -> tuple[datetime, int] | None:
+def _position(cursor: str | None) -> Position | None:
     try:
         at, key = (cursor or "").split("~")
         return datetime.fromisoformat(at), int(key)

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.accounts.models import Person
+from webapp.campaigns.models import Campaign
 from webapp.core import clock
 from webapp.core.errors import NotFound
 from webapp.core.i18n import N_
@@ -110,7 +111,10 @@ def _of_run(session: Session, message: Message, run: Run, batch: Batch | None, n
     by = session.get(Person, run.created_by) if run.created_by else None
     launched = {"campaign": N_("The campaign was launched"), "reply": N_("A colleague answered")}
     title = launched.get(run.kind, N_("A test was sent"))
-    found = [Event(run.created_at, "send-2", "waiting", title, who=by.name if by else "")]
+    found = _composed(session, run)
+    found.append(Event(run.created_at, "send-2", "waiting", title, who=by.name if by else ""))
+    if batch is not None and (batch.attempts or batch.doubts):
+        found.append(_of_batch(message, batch))
     how = standing(message, batch, run, now)
     if message.state == RowState.PENDING:
         due = max(run.not_before, batch.not_before) if batch else run.not_before
@@ -126,6 +130,41 @@ def _of_run(session: Session, message: Message, run: Run, batch: Batch | None, n
         raw = message.reason or "" if message.state == RowState.REFUSED else ""
         found.append(Event(ended or message.at, how.icon, how.look, how.label, how.why or how.advice, raw=raw))
     return found
+
+
+def _composed(session: Session, run: Run) -> list[Event]:
+    """When the campaign's draft was begun, and by whom."""
+    draft = session.scalar(select(Campaign).where(Campaign.run_id == run.id))
+    if draft is None:
+        return []
+    by = session.get(Person, draft.created_by) if draft.created_by else None
+    title = N_("The campaign was written")
+    return [Event(draft.created_at, "pencil", "waiting", title, who=by.name if by else "")]
+
+
+def _of_batch(message: Message, batch: Batch) -> Event:
+    """The call in which the message left: which one, of how many messages, after how many attempts and doubts."""
+    title = N_("It left in batch %(batch)s")
+    note = N_("%(messages)s messages in one call, at the first attempt.")
+    if batch.doubts:
+        note = N_(
+            "Up to %(messages)s messages in one call. %(doubts)s times no answer came, and the gateway was asked "
+            "before anything was sent again; %(attempts)s attempts."
+        )
+    elif batch.attempts > 1:
+        note = N_(
+            "Up to %(messages)s messages in one call; %(attempts)s attempts until the gateway had answered for all."
+        )
+    if message.state == RowState.PENDING:
+        title = N_("It is in batch %(batch)s")
+    values: dict[str, object] = {
+        "batch": batch.id,
+        "messages": batch.last_key - batch.first_key + 1,
+        "attempts": batch.attempts,
+        "doubts": batch.doubts,
+    }
+    at = None if message.state == RowState.PENDING else message.at
+    return Event(at, "send", "operator", title, note, values)
 
 
 def _receipts(session: Session, message_id: int) -> list[Receipt]:

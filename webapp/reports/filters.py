@@ -1,7 +1,7 @@
 """What the delivery browser was asked for: a period and more, from the address and back into it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -25,6 +25,8 @@ LOOK_BACK = timedelta(days=31)  # as far as the gateway can be asked about
 SOURCES = {"replies": N_("Answers from the inbox"), "tests": N_("Test messages"), "outside": N_("Other systems")}
 LONGEST = {"carrier": 60, "number": 40}  # characters of a field that are looked at
 LEAST_DIGITS = 3  # fewer would match a thousandth of everybody
+MOST_DIGITS = 6  # that may stand in an address: more would tell who it is
+MOST_PEOPLE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class MessageFilter:
     """One view of the messages. `since` and `until` are naive UTC (until excluded), None = without end.
 
     `source` is a campaign's id or a key of `SOURCES`; `status` a group's name or a gateway code; `number` a whole E.164
-    number, else `digits` its last ones. `asked` holds what the address said, for the form and the links.
+    number, else `digits` its last ones. Numbers must not stand in addresses, so there a person is somebody whom a
+    message went to: `people` are keys of such messages (0: of nobody). `asked` holds what the address said, for the
+    form and the links.
     """
 
     since: datetime | None = None
@@ -44,6 +48,7 @@ class MessageFilter:
     source: str = ""
     number: int | None = None
     digits: str = ""
+    people: tuple[int, ...] = ()
     bad_number: bool = False
     asked: tuple[tuple[str, str], ...] = ()
 
@@ -57,10 +62,25 @@ class MessageFilter:
         """Whether anything but the period is asked for."""
         return any(name not in {"period", "from", "to"} for name, _ in self.asked)
 
+    @property
+    def tells_number(self) -> bool:
+        """Whether what was entered tells a number, so that `of_people` must take its place in the address."""
+        return self.number is not None or len(self.digits) > MOST_DIGITS
+
+    def of_people(self, keys: Sequence[int]) -> "MessageFilter":
+        """The same view of the people whom these messages went to (none: of nobody)."""
+        people = tuple(keys[:MOST_PEOPLE]) or (0,)
+        return replace(
+            self.without_number(), people=people, asked=(*self._of_everybody, ("person", "-".join(map(str, people))))
+        )
+
     def without_number(self) -> "MessageFilter":
         """The same view of everybody."""
-        kept = tuple(pair for pair in self.asked if pair[0] != "number")
-        return replace(self, number=None, digits="", bad_number=False, asked=kept)
+        return replace(self, number=None, digits="", people=(), bad_number=False, asked=self._of_everybody)
+
+    @property
+    def _of_everybody(self) -> tuple[tuple[str, str], ...]:
+        return tuple(pair for pair in self.asked if pair[0] not in {"number", "person"})
 
 
 def read(args: Mapping[str, str], zone: ZoneInfo, now: datetime) -> MessageFilter:
@@ -73,16 +93,18 @@ def read(args: Mapping[str, str], zone: ZoneInfo, now: datetime) -> MessageFilte
     since, until, period = _period(args, zone, now, campaign is not None)
     source = asked["campaign"] if asked["campaign"] in SOURCES else ""
     number, digits = _number(asked["number"])
+    bad = bool(asked["number"]) and number is None and not digits
+    people = () if number is not None or digits else _people(args.get("person", ""))
     good = {
         "type": "" if kind is None else str(kind),
         "status": status,
         "carrier": asked["carrier"],
         "campaign": source or ("" if campaign is None else str(campaign)),
-        "number": asked["number"],
+        "number": _shown(asked["number"]) if bad else digits if len(digits) <= MOST_DIGITS else "",
+        "person": "-".join(map(str, people)),
     }
     return MessageFilter(
-        since, until, kind, status, good["carrier"], campaign, source, number, digits,
-        bool(asked["number"]) and number is None and not digits,
+        since, until, kind, status, good["carrier"], campaign, source, number, digits, people, bad,
         (*period, *((name, value) for name, value in good.items() if value)),
     )  # fmt: skip
 
@@ -139,6 +161,17 @@ def midnight(day: date | None, zone: ZoneInfo) -> datetime | None:
     if day is None:
         return None
     return clock.naive(clock.local_to_utc(datetime(day.year, day.month, day.day), zone.key))
+
+
+def _shown(text: str) -> str:
+    """What was entered and is no number, as it may stand in an address: with a slip of a finger it may tell one."""
+    return text if sum(map(str.isdigit, text)) <= MOST_DIGITS else re.sub(r"\d", "•", text)
+
+
+def _people(text: str) -> tuple[int, ...]:
+    """Keys of messages, as `of_people` writes them."""
+    keys = text.split("-")[:MOST_PEOPLE]
+    return tuple(map(int, keys)) if all(re.fullmatch(r"[0-9]{1,18}", key) for key in keys) else ()
 
 
 def _number(text: str) -> tuple[int | None, str]:

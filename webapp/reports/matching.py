@@ -6,8 +6,10 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.campaigns.models import Campaign
+from webapp.core.db import one_of
 from webapp.messages.models import Batch, Message, Run
 from webapp.messages.states import BatchState, RowState
+from webapp.reports import people
 from webapp.reports.filters import MessageFilter
 from webapp.reports.standing import GROUPS
 
@@ -19,16 +21,17 @@ def keys(session: Session, wanted: MessageFilter) -> Select[Any]:
     query = select(Message.__table__.c.id).where(*conditions(session, wanted))  # no objects: there may be millions
     if wanted.source in KINDS:
         query = query.join(Run, Run.id == Message.run_id).where(Run.kind == KINDS[wanted.source])
-    along_keys = wanted.number is not None or wanted.campaign is not None
+    along_keys = wanted.campaign is not None or people.numbers_of(session, wanted) is not None
     return query.order_by(Message.id.desc()) if along_keys else query.order_by(Message.at.desc(), Message.id.desc())
 
 
 def conditions(session: Session, wanted: MessageFilter) -> list[ColumnElement[bool]]:
     """What the messages of a view have in common, but for the kind of their run."""
     found = period(wanted)
-    if wanted.number is not None:
-        found.append(Message.number == wanted.number)
-    if wanted.digits:
+    numbers = people.numbers_of(session, wanted)
+    if numbers is not None:
+        found.append(one_of(session, Message.number, numbers))
+    elif wanted.digits:
         found += [Message.number > 0, Message.number % 10 ** len(wanted.digits) == int(wanted.digits)]
     if wanted.campaign is not None:
         found.append(Message.run_id == run_of(session, wanted.campaign))

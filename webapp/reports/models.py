@@ -1,8 +1,8 @@
-"""What reports keep: the people whom somebody took out of a campaign."""
+"""What reports keep: the people whom somebody took out of a campaign, and views of the delivery browser."""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.db import Base
@@ -37,3 +37,16 @@ class CampaignExtract(Base):
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     finished_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]  # a worker is at it until then
+
+
+class SavedView(Base):
+    """Filters of the delivery browser under a name. Never of one person: whose messages it shows is not kept."""
+
+    __tablename__ = "saved_view"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(60))
+    asked: Mapped[dict[str, str]] = mapped_column(JSON)  # what stands in the address
+    shared: Mapped[bool] = mapped_column(default=False)  # everybody sees it, its owner changes it
+    created_at: Mapped[datetime]

@@ -39,7 +39,7 @@ def size(session: Session, wanted: Wanted) -> Size:
         _, run = campaigns.find(session, wanted.campaign_id)
         return Size(run.total, run.total)
     view = wanted.filter
-    if view.number is not None:  # a person gets some hundred messages, not thousands
+    if view.number is not None or view.people:  # a person gets some hundred messages, not thousands
         return Size(0, 0)
     if view.campaign is not None:
         found = session.get(Run, matching.run_of(session, view.campaign))

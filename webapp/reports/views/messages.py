@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from flask import make_response, render_template, request, url_for
+from flask import Response, make_response, redirect, render_template, request, url_for
 from flask_babel import get_timezone, gettext
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.accounts import audit
@@ -15,29 +16,43 @@ from webapp.core.web import read_session, services, settings, write_session
 from webapp.gateway import codes
 from webapp.gateway.errors import GatewayError
 from webapp.messages import polling
-from webapp.reports import browsing, filters
+from webapp.reports import browsing, filters, hits, live, people, saved
 from webapp.reports.detail import SOURCES, Detail, detail
 from webapp.reports.person import person as everything_about
 from webapp.reports.standing import GROUPS
 from webapp.reports.views.asking import asked
 from webapp.reports.views.blueprint import bp
 
+UNCHANGED = 204
+
 
 def _wanted() -> filters.MessageFilter:
     return filters.read(request.args, clock.zone(str(get_timezone())), clock.now())
 
 
+def _entered() -> filters.MessageFilter:
+    """The view that a form asks for; a number in it is replaced by a message to it, which may stand in an address."""
+    return _without_number(filters.read(request.form, clock.zone(str(get_timezone())), clock.now()))
+
+
+def _without_number(wanted: filters.MessageFilter) -> filters.MessageFilter:
+    return wanted.of_people(people.keys_of(read_session(), wanted)) if wanted.tells_number else wanted
+
+
 def _list(wanted: filters.MessageFilter) -> dict[str, Any]:
-    """What the list's fragment needs."""
+    """What the list's fragment needs. A first page is one that all who look at it share."""
     session, after = read_session(), request.args.get("after")
-    found = browsing.page(session, wanted, after, clock.now())
+    first = None if after else live.first(session, wanted)
+    found = first.found if first else browsing.page(session, wanted, after, clock.now())
     return {
         "wanted": wanted,
         "periods": filters.PERIODS,
         "found": found,
+        "count": first.count if first else None,
+        "counts_all": first is not None and hits.counts_all(wanted),
         "types": codes.DIALECTS[settings().gateway_dialect].types,
-        "first_page": not after,
-        "rows_url": url_for("reports.messages_rows", **wanted.form),
+        "first_page": first is not None,
+        "rows_url": url_for("reports.messages_rows", **wanted.form, v=first.version) if first else None,
         "next_url": url_for("reports.messages", **wanted.form, after=found.next) if found.next else None,
         "everybody_url": url_for("reports.messages", **wanted.without_number().form),
         "read_at": clock.aware(clock.now()),
@@ -49,6 +64,8 @@ def _list(wanted: filters.MessageFilter) -> dict[str, Any]:
 def messages() -> BaseResponse:
     """The delivery browser."""
     wanted, session = _wanted(), read_session()
+    if wanted.tells_number:
+        return redirect(url_for("reports.messages", **_without_number(wanted).form), 303)
     page = render_template(
         "reports/messages.html",
         **_list(wanted),
@@ -57,6 +74,9 @@ def messages() -> BaseResponse:
         statuses=codes.STATUSES,
         carriers=browsing.carriers(session, wanted.since),
         campaigns=browsing.campaign_choices(session, wanted.campaign),
+        of_whom=people.numbers_of(session, wanted) if wanted.people else [],
+        views=saved.of_person(session, current_user.id),
+        keepable=bool(wanted.without_number().asked),
         **asked(session),
     )
     answer = make_response(page)
@@ -65,11 +85,21 @@ def messages() -> BaseResponse:
     return answer
 
 
+@bp.post("/messages/filter")
+@guard("messages")
+def messages_filter() -> BaseResponse:
+    """To the view that the form asks for. A POST, because a number must not stand in an address."""
+    return redirect(url_for("reports.messages", **_entered().form), 303)
+
+
 @bp.get("/messages/rows")
 @guard("messages")
-def messages_rows() -> str:
-    """The first page of the list, for its live box."""
-    return render_template("reports/_list.html", **_list(_wanted()))
+def messages_rows() -> str | BaseResponse:
+    """The first page of the list, for its live box: 204 while `v` still tells all of it."""
+    wanted = _wanted()
+    if not wanted.tells_number and request.args.get("v") == live.first(read_session(), wanted).version:
+        return Response(status=UNCHANGED)
+    return render_template("reports/_list.html", **_list(wanted))
 
 
 @bp.get("/messages/<int:message_id>")
