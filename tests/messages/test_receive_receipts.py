@@ -233,3 +233,14 @@ def test_receipts_of_a_cancelled_message_tell_that_it_left_after_all(services: S
     with services.db.reading() as session:
         assert session.get_one(Message, run.first_key).state == "accepted"
         assert_counters_exact(session)
+
+
+def test_ids_and_codes_of_other_systems_may_be_as_long_as_they_like(services: Services) -> None:
+    long = told("x" * 90, "status nobody knows", number=FIRST, carrier="c" * 90, id="9" * 60)
+    for _ in range(2):  # and are known again
+        with services.db.writing() as session:
+            receipts.apply(session, [long], "mt_date")
+    with services.db.reading() as session:
+        row = session.scalars(select(Message)).one()
+        assert (row.gateway_id, row.status) == ("9" * 40, "status n")
+        assert_counters_exact(session)

@@ -1,7 +1,7 @@
 """Messages of the account that other systems sent: one row each, found again by the gateway's id."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -58,13 +58,14 @@ def take(
 
 
 def _latest(receipts: Sequence[wire.Receipt]) -> dict[str, wire.Receipt]:
-    """The highest status of each id."""
+    """The highest status of each id, ids and statuses as long as their columns: the gateway may write what it likes."""
     latest: dict[str, wire.Receipt] = {}
     for receipt in receipts:
         if receipt.gateway_id and receipt.number:
-            before = latest.get(receipt.gateway_id)
-            if before is None or codes.rank(receipt.status) > codes.rank(before.status):
-                latest[receipt.gateway_id] = receipt
+            gateway_id, status = receipt.gateway_id[:40], receipt.status[:8] if receipt.status else None
+            before = latest.get(gateway_id)
+            if before is None or codes.rank(status) > codes.rank(before.status):
+                latest[gateway_id] = replace(receipt, gateway_id=gateway_id, status=status)
     return latest
 
 
