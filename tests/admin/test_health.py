@@ -180,3 +180,15 @@ class TestDecisions:
     def test_an_odd_word_is_no_decision(self, well: Services, admin: FlaskClient):
         held = _batch(well, "held", problem="140")
         assert admin.post(f"/admin/batches/{held}", data={"deed": "explode"}).status_code == 400
+
+
+def test_questions_about_each_type_are_told_as_one_row(well: Services, admin: FlaskClient):
+    now = clock.now()
+    with well.db.writing() as session:
+        for kind, rows in (("0", 40), ("5", 2)):
+            session.add(Cursor(name=f"mt_date.young.{kind}", ran_at=now, rows=rows, differences=0))
+        session.add(Cursor(name="callbacks", ran_at=now, rows=0, differences=0))
+    page = admin.get("/admin/health").text
+    assert page.count("mt_date.young") == 1
+    assert ">42<" in page
+    assert "<code>callbacks</code>" not in page

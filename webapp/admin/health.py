@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import metadata
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -67,6 +67,18 @@ class Storage:
     total: int
 
 
+@dataclass(slots=True)
+class Sweep:
+    """One kind of question to the gateway: how far it has come, over all types that are asked about one by one."""
+
+    name: str
+    until: datetime | None = None
+    ran_at: datetime | None = None
+    rows: int = 0
+    differences: int = 0
+    problem: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """Everything of the health page, as of `at` (naive UTC)."""
@@ -76,7 +88,7 @@ class Health:
     batches: list[BatchCount]
     stuck: list[Stuck]
     ticks: Sequence[Tick]
-    cursors: Sequence[Cursor]
+    sweeps: list[Sweep]
     counted: CountRound | None
     drifts: list[Drift]
     hearing: bool  # whether callbacks come in
@@ -113,7 +125,7 @@ def check(session: Session, settings: Settings, now: datetime | None = None) -> 
         batches=_batches(session),
         stuck=_stuck(session),
         ticks=session.scalars(select(Tick).order_by(Tick.name)).all(),
-        cursors=session.scalars(select(Cursor).order_by(Cursor.name)).all(),
+        sweeps=_sweeps(session),
         counted=session.get(CountRound, rounds.ALL),
         drifts=_drifts(session, now),
         hearing=hearing.comes_in(session, settings, now),
@@ -150,6 +162,22 @@ def stuck_batch(session: Session, batch_id: int) -> Stuck:
     if batch is None or batch.state not in {BatchState.UNKNOWN, BatchState.HELD} or batch.problem == CANARY:
         raise NotFound("This batch is no longer held: it went on or was decided upon.")
     return Stuck(batch, session.get_one(Run, batch.run_id))
+
+
+def _sweeps(session: Session) -> list[Sweep]:
+    asked = ("inbox.%", "mt_date%")  # not the places of work that asks nobody
+    found: dict[str, Sweep] = {}
+    for row in session.scalars(
+        select(Cursor).where(or_(*(Cursor.name.like(each) for each in asked))).order_by(Cursor.name)
+    ):
+        name = ".".join(row.name.split(".")[:2])
+        sweep = found.setdefault(name, Sweep(name))
+        sweep.until = max(filter(None, (sweep.until, row.until)), default=None)
+        sweep.ran_at = max(filter(None, (sweep.ran_at, row.ran_at)), default=None)
+        sweep.rows += row.rows
+        sweep.differences += row.differences
+        sweep.problem = sweep.problem or row.problem
+    return list(found.values())
 
 
 def _drifts(session: Session, now: datetime) -> list[Drift]:
