@@ -148,7 +148,7 @@ class _Cell(NamedTuple):
 
 def statement(session: Session, campaign: Campaign, run: Run, now: datetime) -> Statement:
     """Count a launched campaign row by row. Give a session of one moment (`Database.still`), `now` naive UTC."""
-    cells = _counted_rows(session, run.id)
+    cells = _counted_rows(session, run)
     equation, stray = _equation(session, run, cells, now)
     counters = _counted_before(session, run.id)
     by_counters = Equation.of(messages.counts(session, run, now))
@@ -166,7 +166,7 @@ def statement(session: Session, campaign: Campaign, run: Run, now: datetime) -> 
     )  # fmt: skip
 
 
-def _counted_rows(session: Session, run_id: int) -> list[_Cell]:
+def _counted_rows(session: Session, run: Run) -> list[_Cell]:
     """The run's messages themselves, one pass over them: about a second for a million."""
     good, bad = Message.status.in_(sorted(codes.DELIVERED)), Message.status.in_(sorted(codes.UNDELIVERED))
     query = (
@@ -180,7 +180,7 @@ def _counted_rows(session: Session, run_id: int) -> list[_Cell]:
             func.min(Message.at),
             func.max(Message.at),
         )
-        .where(Message.run_id == run_id)
+        .where(Message.id.between(run.first_key, run.last_key), Message.run_id == run.id)
         .group_by(Message.state, Message.reason)
     )
     return [

@@ -271,10 +271,9 @@ def cancel(session: Session, run: Run) -> Cancelled:
         session.flush()
         close_rows(session, closed, reason, Batch.run_id == run.id)
     stopped = (Message.state == RowState.CANCELLED) | (Message.reason == "declined")
-    total = session.scalar(select(func.count()).where(Message.run_id == run.id, stopped))
-    left = session.scalar(
-        select(func.count()).where(Message.run_id == run.id, Message.state.in_([RowState.ACCEPTED, RowState.PENDING]))
-    )
+    of_run = select(func.count()).where(Message.id.between(run.first_key, run.last_key), Message.run_id == run.id)
+    total = session.scalar(of_run.where(stopped))
+    left = session.scalar(of_run.where(Message.state.in_([RowState.ACCEPTED, RowState.PENDING])))
     return Cancelled(total or 0, left or 0)
 
 
