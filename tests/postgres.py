@@ -105,7 +105,11 @@ _EMPTY = """DO $$ DECLARE each record; BEGIN
 END $$"""
 _SHAPE = """SELECT relname::text, attname::text, attnum, atttypid::int, attnotnull FROM pg_attribute
   JOIN pg_class ON pg_class.oid = attrelid
-  WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND relname NOT LIKE 'huey%' ORDER BY 1, 3"""
+  WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND relname NOT LIKE 'huey%'
+UNION ALL SELECT conname::text, conrelid::regclass::text, 0, 0, true FROM pg_constraint
+  WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text NOT LIKE '%huey%'
+UNION ALL SELECT tgname::text, tgrelid::regclass::text, 0, 0, true FROM pg_trigger WHERE NOT tgisinternal
+ORDER BY 1, 2, 3"""
 
 
 class Emptied:

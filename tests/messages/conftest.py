@@ -153,7 +153,7 @@ def told_by_callback(services: Services, run: Run, place: int = 0, status: str =
     key = run.first_key + place
     with services.db.writing() as session:
         number = session.get_one(Message, key).number
-        told = Told(f"g{key}", encode(run.token, key), number, status, status, None, "", "Vivo", None)
+        told = Told("0", encode(run.token, key), number, status, status, None, "", "Vivo - Celular", None)
         receipts.apply(session, [receipts.Heard(told, "raw")], "callback")
 
 
