@@ -161,26 +161,42 @@ def _queued(reference: str, key: int) -> Told:
     return Told(str(900_000_000 + key), reference, None, "-1", "-1", None, "", CARRIERS[key % len(CARRIERS)], 0)
 
 
-def news(session: Session, count: int, dice: random.Random) -> list[News]:
-    """Callbacks that move so many messages forward, drawn from the whole store."""
-    low, high = session.execute(select(func.min(Message.id), func.max(Message.id))).one()
+def news(session: Session, count: int, dice: random.Random, *, spread: bool = False) -> list[News]:
+    """Callbacks that move so many messages forward: as they come after a launch, a few batches' mixed with each other,
+    or `spread` over the whole store."""
     found: dict[int, News] = {}
-    for _ in range(20):
-        keys = [dice.randint(low, high) for _ in range(min(count * 2, 20_000))]
+    for keys in _spread(session, count, dice) if spread else _in_order(session, count, dice):
         rows = session.execute(
             select(Message.id, Message.gateway_id, Message.status, Message.carrier, Run.token)
             .join(Run, Run.id == Message.run_id)
             .where(one_of(session, Message.id, keys), Message.state == RowState.ACCEPTED)
         )
-        for row in rows:
-            status = next((each for each in NEXT if codes.rank(each) > codes.rank(row.status)), None)
+        told = {row.id: row for row in rows}
+        for key in keys:
+            status = next(
+                (each for each in NEXT if key in told and codes.rank(each) > codes.rank(told[key].status)), None
+            )
             if status:
-                found[row.id] = _news(row.id, row.token, row.gateway_id, status, row.carrier)
+                row = told[key]
+                found[key] = _news(key, row.token, row.gateway_id, status, row.carrier)
         if len(found) >= count:
-            some = list(found.values())
-            dice.shuffle(some)
-            return some[:count]
+            return list(found.values())[:count]
     raise Wrong(f"only {len(found)} messages can move forward")
+
+
+def _spread(session: Session, count: int, dice: random.Random) -> Iterator[list[int]]:
+    low, high = session.execute(select(func.min(Message.id), func.max(Message.id))).one()
+    for _ in range(20):
+        yield [dice.randint(low, high) for _ in range(min(count * 2, 20_000))]
+
+
+def _in_order(session: Session, count: int, dice: random.Random) -> Iterator[list[int]]:
+    newest = select(Run).where(Run.total >= count).order_by(Run.created_at.desc()).limit(1)
+    run = session.scalars(newest).one()
+    for first in range(run.first_key, run.last_key + 1, 4 * CHUNK):
+        keys = list(range(first, min(first + 4 * CHUNK, run.last_key + 1)))
+        dice.shuffle(keys)
+        yield keys
 
 
 def _news(key: int, token: str, gateway_id: str | None, status: str, carrier: str | None) -> News:
@@ -257,11 +273,11 @@ def check_counters(session: Session) -> None:
 # The benchmark
 
 
-def measure(settings: Settings, rounds: int, count: int, threads: int, seed_of_dice: int = 7) -> float:
+def measure(settings: Settings, rounds: int, count: int, threads: int, *, spread: bool = False) -> float:
     """Both servers in turn, some rounds of `count` requests each; print what they took, return the ratio."""
-    db, dice = Database(settings.database_url, settings.instance), random.Random(seed_of_dice)
+    db, dice = Database(settings.database_url, settings.instance), random.Random(7)
     with db.reading() as session:
-        before, drawn = _callbacks(session), news(session, count * rounds + threads, dice)
+        before, drawn = _callbacks(session), news(session, count * rounds + threads, dice, spread=spread)
     db.dispose()
     warm, drawn = drawn[:threads], drawn[threads:]
     ours: list[float] = []
@@ -348,6 +364,7 @@ def main() -> None:
     parser.add_argument(
         "--flood", type=int, default=0, help="connections that bring callbacks while pages are asked for"
     )
+    parser.add_argument("--spread", action="store_true", help="about messages of the whole store, not of a launch")
     parser.add_argument("--serve", choices=("recado", "noop"), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -356,7 +373,7 @@ def main() -> None:
         return
     with installation(given.database, given.store, given.messages) as settings:
         print(f"callbacks on {given.database}, {given.rounds} rounds in turn, medians", flush=True)
-        measure(settings, given.rounds, given.count, given.threads)
+        measure(settings, given.rounds, given.count, given.threads, spread=given.spread)
         if given.flood:
             flood(settings, given.flood, given.count * 2, given.threads)
 

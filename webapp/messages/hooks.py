@@ -20,6 +20,7 @@ from webapp.gateway.values import QUERY_LIMIT
 from webapp.messages import receipts
 
 log = structlog.get_logger(__name__)
+GATHER_SECONDS, GATHER_STEP = 0.02, 0.001  # how long callbacks that keep coming are waited for, and between two looks
 GROUP = 500  # callbacks in one transaction at the most
 WAIT_SECONDS = 25.0
 # While the database takes nothing for so long, only so many callbacks wait: pages need the server's other threads.
@@ -78,6 +79,7 @@ class GroupCommit:
     def _run(self) -> None:
         while True:
             group = [self._queue.get()]
+            self._gather()
             while len(group) < GROUP:
                 try:
                     group.append(self._queue.get_nowait())
@@ -88,6 +90,14 @@ class GroupCommit:
             self._in_hand = 0
             for waiting in group:
                 waiting.turn.release()
+
+    def _gather(self) -> None:
+        """Wait while more callbacks keep coming, some milliseconds at the most: a sync serves them all, and no statement
+        of theirs queues behind their threads for the interpreter. A lone callback waits for nobody."""
+        seen, until = 0, time.monotonic() + GATHER_SECONDS
+        while (arrived := self._queue.qsize()) > seen and time.monotonic() < until:
+            seen = arrived
+            time.sleep(GATHER_STEP)
 
     def _settle(self, group: list[_Waiting]) -> None:
         try:
