@@ -92,8 +92,8 @@ class GroupCommit:
                 waiting.turn.release()
 
     def _gather(self) -> None:
-        """Wait while more callbacks keep coming, some milliseconds at the most: a sync serves them all, and no statement
-        of theirs queues behind their threads for the interpreter. A lone callback waits for nobody."""
+        """Wait while more callbacks keep coming, some milliseconds at the most: one sync serves them all, and none of
+        their statements queues behind their threads for the interpreter. A lone callback waits for nobody."""
         seen, until = 0, time.monotonic() + GATHER_SECONDS
         while (arrived := self._queue.qsize()) > seen and time.monotonic() < until:
             seen = arrived
