@@ -12,7 +12,7 @@ from webapp.core import clock
 from webapp.core.db import one_of
 from webapp.messages.models import Batch, Message, Run
 from webapp.messages.states import RowState, RunState
-from webapp.reports import hits, streams
+from webapp.reports import hits, matching, streams
 from webapp.reports.filters import MessageFilter
 from webapp.reports.patience import Patience, Position
 from webapp.reports.streams import Conditions
@@ -54,7 +54,7 @@ def waiting(session: Session, wanted: MessageFilter, behind: Position | None, mo
 
 def _batches(session: Session, wanted: MessageFilter, below: int | None) -> Select[int, int, int]:
     """The next open batches of runs that have messages in the period."""
-    in_period = select(Message.id).where(Message.run_id == Batch.run_id, *_period(wanted)).exists()
+    in_period = select(Message.id).where(Message.run_id == Batch.run_id, *matching.period(wanted)).exists()
     query = select(Batch.run_id, Batch.first_key, Batch.last_key).where(*streams.open_batches(wanted), in_period)
     if below is not None:
         query = query.where(Batch.first_key < below)
@@ -187,18 +187,9 @@ def _fitting(
     session: Session, wanted: MessageFilter, behind: Position | None, *, without: set[str]
 ) -> Select[datetime, int]:
     others = sorted(streams.dimensions(wanted) - without)
-    query = select(Message.at, Message.id).where(*_period(wanted))
+    query = select(Message.at, Message.id).where(*matching.period(wanted))
     query = query.where(*(streams.conditions(wanted, name, Message) for name in others))
     if wanted.campaign is not None:
         run = session.scalar(select(Campaign.run_id).where(Campaign.id == wanted.campaign))
         query = query.where(Message.run_id + 0 == run)  # "+ 0": never by that column's index
     return query.where(Message.id < behind[1]) if behind else query
-
-
-def _period(wanted: MessageFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if wanted.since is not None:
-        found.append(Message.at >= wanted.since)
-    if wanted.until is not None:
-        found.append(Message.at < wanted.until)
-    return found

@@ -11,7 +11,7 @@ from webapp.messages.counters import day_and_hour
 from webapp.messages.models import DayCount, Message, Run, RunCount
 from webapp.messages.states import RowState
 from webapp.reports import campaign as campaigns
-from webapp.reports import matching
+from webapp.reports import matching, streams
 from webapp.reports.exports.wanted import Wanted
 from webapp.reports.filters import MessageFilter
 from webapp.reports.standing import GROUPS
@@ -66,7 +66,7 @@ def _narrowed(session: Session, view: MessageFilter, everything: int) -> int:
         some = select(Message.id).where(Message.run_id.is_(None)).limit(LIMIT + 1).subquery()
         return int(session.scalar(select(func.count()).select_from(some)) or 0)
     if view.source:
-        kind = RunCount.run_id.in_(select(Run.id).where(Run.kind == matching.KINDS[view.source], *_launched(view)))
+        kind = RunCount.run_id.in_(select(Run.id).where(Run.kind == streams.KINDS[view.source], *_launched(view)))
         return _matching(session, view, [kind])
     of_days: list[ColumnElement[bool]] = []
     if view.type is not None:
