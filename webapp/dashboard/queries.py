@@ -55,7 +55,7 @@ def figures(session: Session, settings: Settings, days: int, now: datetime) -> F
     """The figures of the last `days` days of the installation's zone, today included."""
     today = today_in(settings, now)
     first = today - timedelta(days=days - 1)
-    tally = summary.period(session, first, today).total
+    tally = summary.total(session, first, today)
     since = filters.midnight(first, clock.zone(settings.timezone)) or now
     known = [purse for purse in credits.purses(session, settings.gateway_dialect, now) if purse.credits is not None]
     return Figures(
@@ -75,7 +75,7 @@ def _change(session: Session, settings: Settings, today: date, days: int, sent: 
         before = summary.sent_on(session, today - timedelta(days=7), hour)
     else:
         last = today - timedelta(days=days)
-        before = summary.period(session, last - timedelta(days=days - 1), last).total.sent
+        before = summary.sent_between(session, last - timedelta(days=days - 1), last)
     return (sent - before) / before if before else None
 
 

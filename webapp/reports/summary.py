@@ -60,6 +60,20 @@ def period(session: Session, first: date, last: date) -> Period:
     return found
 
 
+def total(session: Session, first: date, last: date) -> Tally:
+    """Everything of those days together, for live figures: they ask for no more."""
+    columns = (DayCount.type, DayCount.carrier, DayCount.status)
+    rows = session.execute(
+        select(*columns, func.sum(DayCount.n), func.sum(DayCount.credits))
+        .where(DayCount.day >= first, DayCount.day <= last)
+        .group_by(*columns)
+    )
+    found = Tally()
+    for kind, carrier, status, n, credits in rows:
+        found.add((kind, carrier, status, int(n), int(credits)))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Hour:
     """One hour of a day: messages by look."""
@@ -88,6 +102,12 @@ def hours(session: Session, day: date) -> list[Hour]:
 def sent_on(session: Session, day: date, until_hour: int = 23) -> int:
     """Messages accepted on a day, up to the end of an hour."""
     query = select(func.sum(DayCount.n)).where(DayCount.day == day, DayCount.hour <= until_hour)
+    return int(session.scalar(query) or 0)
+
+
+def sent_between(session: Session, first: date, last: date) -> int:
+    """Messages accepted on those days, both included."""
+    query = select(func.sum(DayCount.n)).where(DayCount.day >= first, DayCount.day <= last)
     return int(session.scalar(query) or 0)
 
 
