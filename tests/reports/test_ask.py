@@ -153,7 +153,8 @@ def test_only_one_question_by_hand_is_asked_at_a_time(
     assert 'hx-trigger="every 2s"' in foot
     with services.db.writing() as session:
         one = session.get_one(Inquiry, one.id)
-        one.reached, one.news = one.since + (one.until - one.since) / 2, 7
+        one.since, one.until = one.wanted_at - timedelta(hours=2), one.wanted_at  # just after midnight a day is short
+        one.reached, one.news = one.since + timedelta(hours=1, seconds=1), 7
     foot = browser.get("/messages/asked").text
     assert "50%" in foot and "7 messages with news so far" in foot
 
