@@ -1,7 +1,5 @@
 """Words of the administration pages: deeds of the audit trail, states of batches, problems of raw replies."""
 
-from flask_babel import format_decimal
-
 from webapp.core.i18n import N_
 from webapp.gateway.codes import RESPONSES
 
@@ -147,13 +145,3 @@ def batch_problem(problem: str | None) -> str:
 def raw_problem(problem: str) -> str:
     """The sentence (a msgid) for a raw reply's problem."""
     return RAW_PROBLEMS.get(problem.partition(" ")[0], RAW_PROBLEMS["error"])
-
-
-def size(count: int | None) -> str:
-    """1288490189 → 1,2 GB, in the reader's way of writing numbers; nothing → a dash."""
-    if count is None:
-        return "—"
-    amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 1000 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{format_decimal(round(amount, 1 if amount < 100 else 0))} {units[0]}"

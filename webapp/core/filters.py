@@ -21,10 +21,14 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None else str(format_percent(value, format="#,##0.#%"))
 
 
-def filesize(value: int) -> str:
-    """131072000 → 131,1 MB."""
-    power = next((power for power in (1, 2) if value < 1000 ** (power + 1)), 3)
-    return f"{format_decimal(value / 1000**power, '#,##0.#')} {('kB', 'MB', 'GB')[power - 1]}"
+def size(count: int | None) -> str:
+    """Bytes: 1288490189 → 1,3 GB; nothing → a dash."""
+    if count is None:
+        return NOTHING
+    amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{format_decimal(round(amount, 1 if amount < 100 else 0))} {units[0]}"
 
 
 def when(value: datetime | None, form: str = "dd/MM/yyyy HH:mm") -> Markup | str:
@@ -74,7 +78,7 @@ def init_app(app: Flask) -> None:
         number=number,
         percent=percent,
         credits=credits,
-        filesize=filesize,
+        size=size,
         when=when,
         day=day,
         ago=ago,

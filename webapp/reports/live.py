@@ -3,7 +3,6 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,18 +53,13 @@ def first(session: Session, wanted: MessageFilter) -> First:
 
 
 def _kept(session: Session, wanted: MessageFilter) -> _Kept:
-    pages: dict[MessageFilter, _Kept] = _shared(session, "reports.first pages", dict)
+    pages: dict[MessageFilter, _Kept] = session.info.get("kept", {}).setdefault("reports.first pages", {})
     with _making:
         if wanted not in pages:
             for oldest in list(pages)[: max(len(pages) - MOST + 1, 0)]:
                 del pages[oldest]
             pages[wanted] = _Kept()
         return pages[wanted]
-
-
-def _shared(session: Session, name: str, make: Callable[[], Any]) -> Any:
-    """What this process keeps under a name for all sessions of a database."""
-    return session.info.get("kept", {}).setdefault(name, make())
 
 
 def _version(found: Found, count: int | None) -> str:
